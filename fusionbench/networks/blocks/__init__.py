@@ -1,0 +1,12 @@
+"""Pieces that several networks share."""
+
+from fusionbench._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "ResidualBlock": "residual",
+        "init_variance_scaling": "init",
+        "pad_to_multiple": "padding",
+    },
+)
