@@ -1,0 +1,13 @@
+"""How results are measured, written, shown and compared."""
+
+from fusionbench._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Evaluator": "base",
+        "SpatioSpectral": "spatiospectral",
+        "Results": "results",
+        "leaderboard": "leaderboard",
+    },
+)
