@@ -1,7 +1,7 @@
 """How the published collections lay out their files, and how to find them. Torch-free, opens MAT headers at most.
 
-A finder takes the folders a data set may lie in (`own`), the folders above them (`bases`) and the data card's entry for the
-collection; it returns the folder that holds the files, or None.
+A finder takes the folders a data set may lie in (`own`), the folders above them (`bases`) and the data card's entry for
+the collection; it returns the folder that holds the files, or None.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from fusionbench.data.readers.mat import mat_shapes
+from fusionbench.errors import DataError
 
 RASTER_SUFFIXES = (".tif", ".tiff")
 HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -42,7 +45,7 @@ def child(folder: Path, *names: str) -> Path | None:
     return next((entry for entry in children(folder) if normalise(entry.name) in wanted), None)
 
 
-# --- PanCollection -----------------------------------------------------------------------------------------------------
+# --- PanCollection ---
 
 
 def pancollection_files(folder: Path, code: str) -> dict[str, list[Path]]:
@@ -79,7 +82,7 @@ def _find_pancollection(own: Sequence[Path], bases: Sequence[Path], entry: Entry
     return None
 
 
-# --- NBU ---------------------------------------------------------------------------------------------------------------
+# --- NBU ---
 
 
 def _find_nbu(own: Sequence[Path], bases: Sequence[Path], entry: Entry) -> Path | None:
@@ -102,7 +105,7 @@ def _find_nbu(own: Sequence[Path], bases: Sequence[Path], entry: Entry) -> Path 
     return None
 
 
-# --- PAirMax -----------------------------------------------------------------------------------------------------------
+# --- PAirMax ---
 
 
 def pairmax_scenes(folder: Path, code: str) -> list[Path]:
@@ -122,24 +125,7 @@ def _find_pairmax(own: Sequence[Path], bases: Sequence[Path], entry: Entry) -> P
     return None
 
 
-# --- MAT scenes --------------------------------------------------------------------------------------------------------
-
-
-def mat_variables(path: Path) -> list[str]:
-    """Names of the variables of a MAT file (v5 or v7.3), from its headers; empty for a file that is neither."""
-    with path.open("rb") as stream:
-        hdf5 = stream.read(128)[:10] == b"MATLAB 7.3" or stream.seek(0) == 0 and stream.read(8) == b"\x89HDF\r\n\x1a\n"
-    try:
-        if hdf5:
-            import h5py
-
-            with h5py.File(path, "r") as file:
-                return [name for name in file if not name.startswith("#")]
-        from scipy.io import whosmat
-
-        return [name for name, _, _ in whosmat(path)]
-    except (OSError, ValueError, NotImplementedError):
-        return []
+# --- MAT scenes ---
 
 
 def mat_scenes(folder: Path, required: Iterable[str], absent: Iterable[str] = ()) -> list[Path]:
@@ -147,7 +133,10 @@ def mat_scenes(folder: Path, required: Iterable[str], absent: Iterable[str] = ()
     need, without = set(required), set(absent)
     files = []
     for path in children(folder, (".mat",)):
-        names = set(mat_variables(path))
+        try:
+            names = mat_shapes(path).keys()
+        except DataError:
+            continue
         if need <= names and not without & names:
             files.append(path)
     return files
@@ -165,7 +154,7 @@ def _find_dlpan_mat(own: Sequence[Path], bases: Sequence[Path], entry: Entry) ->
     return next((folder for folder in own if mat_scenes(folder, DLPAN_VARIABLES)), None)
 
 
-# --- GeoTIFF pairs -----------------------------------------------------------------------------------------------------
+# --- GeoTIFF pairs ---
 
 
 def _kind(path: Path) -> tuple[str, str] | None:
@@ -183,8 +172,8 @@ def _kind(path: Path) -> tuple[str, str] | None:
 def geotiff_pairs(folder: Path) -> tuple[list[tuple[str, Path, Path]], list[Path]]:
     """PAN / MS GeoTIFF pairs of a folder: (scene, PAN file, MS file) sorted by scene, and files left without a partner.
 
-    PAN and MS share the rest of their name: ``a-pan.tif`` and ``a-mul.tif``, ``a_PAN.tif`` and ``a_MS.tif``, ``pan/a.tif``
-    and ``ms/a.tif``.
+    PAN and MS share the rest of their name: ``a-pan.tif`` and ``a-mul.tif``, ``a_PAN.tif`` and ``a_MS.tif``,
+    ``pan/a.tif`` and ``ms/a.tif``.
     """
     found: dict[str, dict[str, Path]] = {}
     for place in (folder, *children(folder)):
