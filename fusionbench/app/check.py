@@ -166,7 +166,7 @@ def check_recipe(config: Config, path: Sequence[str]) -> None:
     )
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, free_bytes: int = FREE_BYTES) -> None:
     """Refuse an output folder that cannot be written or is nearly full, before anything is computed.
 
     Raises:
@@ -185,9 +185,9 @@ def check_folder(folder: Path) -> None:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise unwritable(folder, error) from error
-    if free < FREE_BYTES:
+    if free < free_bytes:
         raise DataError(
-            f"{folder}: {free / 2**20:.0f} MB are free, a run needs {FREE_BYTES / 2**20:.0f} MB; "
+            f"{folder}: {free / 2**20:.0f} MB are free, a run needs {free_bytes / 2**20:.0f} MB; "
             "free some, or choose another folder: paths.outputs=<folder>"
         )
 

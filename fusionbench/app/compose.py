@@ -105,7 +105,7 @@ def resolved(cfg: DictConfig, choices: Mapping[str, Any], run_dir: Path) -> dict
             _settle(cfg)
         _check_missing(cfg)
         neutral = _neutral(cfg)
-        plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise explained(error) from error
     run = {"name": run_dir.name, **{key: choices.get(key) for key in ("model", "data", "recipe")}}
@@ -123,7 +123,7 @@ def _without_seed(data: Mapping[str, Any]) -> dict[str, Any]:
 def _settle(cfg: DictConfig) -> None:
     if OmegaConf.select(cfg, "data.source") is not None:
         with open_dict(cfg):
-            cfg.data = OmegaConf.merge(cfg.data, resolve_source(cfg))  # type: ignore[arg-type]
+            cfg.data = OmegaConf.merge(cfg.data, resolve_source(cfg))
 
 
 def _check_missing(cfg: DictConfig) -> None:

@@ -74,7 +74,7 @@ def file_digest(path: Path) -> str:
     return total.hexdigest()
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def code_digest(modules: tuple[str, ...]) -> str:
     """sha256 of the source of modules and packages, found without importing them: new code, new entries."""
     total = hashlib.sha256()
@@ -167,3 +167,20 @@ def _verify(folder: Path) -> tuple[str | None, dict[str, Any]]:
         return None, {"facts": meta["facts"], "content": meta["content"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{type(error).__name__}: {error}", {}
+
+
+def remember(root: Path, key: str, compute: Callable[[], Any]) -> Any:
+    """A plain value computed once and kept as JSON in the cache."""
+    path = root / f"{key[:32]}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        value = compute()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        draft.write_text(json.dumps(value), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise DataError(f"paths.cache={root}: cannot be written ({error}); name a folder with space") from error
+    return value

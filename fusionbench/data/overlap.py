@@ -1,7 +1,7 @@
 """Do two sets of images share ground? Hashes of 32x32 tiles of the raw pixels, at any offset. Torch-free.
 
 Tiles are taken on a grid on one side and at every offset on the other, by a polynomial hash (modulo 2^64) built by
-doubling: a window of 2k is two windows of k. A match of hashes is confirmed on the pixels, so there are no false alarms.
+doubling: a window of 2k is two windows of k. A match of hashes is confirmed on the pixels: there are no false alarms.
 Any shared area that holds one whole tile of the first side's grid is found: always from 63x63 px on.
 """
 
@@ -67,7 +67,7 @@ def _strips(image: np.ndarray, tile: int) -> Iterable[tuple[int, np.ndarray]]:
 
 
 def find_overlap(
-    first: Sequence[tuple[str, np.ndarray]], second: Sequence[tuple[str, np.ndarray]], tile: int = TILE, most: int = 10
+    first: Sequence[tuple[str, np.ndarray]], second: Iterable[tuple[str, np.ndarray]], tile: int = TILE, most: int = 10
 ) -> list[Overlap]:
     """Tiles that stand in an image of both sets.
 

@@ -62,8 +62,8 @@ def write_piece(
 ) -> dict[str, Any]:
     """Write one part of a scene, native and degraded, as ``.npy`` arrays.
 
-    Written are ``ms`` [B, h, w] and ``pan`` [1, r h, r w] in the file's numbers (float32 DN where PAN was moved), ``lr``
-    [B, h/r, w/r] and ``guide`` [1, h, w] in float32 DN (not rounded), and where pixels are missing ``valid_ms``,
+    Written are ``ms`` [B, h, w] and ``pan`` [1, r h, r w] in the file's numbers (float32 DN where PAN was moved),
+    ``lr`` [B, h/r, w/r] and ``guide`` [1, h, w] in float32 DN (not rounded), and where pixels are missing ``valid_ms``,
     ``valid_pan``, ``valid_lr``, ``valid_guide`` [1, ...]. Missing pixels hold the value of the nearest valid pixel.
 
     Args:
@@ -151,6 +151,10 @@ def _create(folder: Path, name: str, dtype: np.dtype | type, shape: tuple[int, .
 def _move(folder: Path, pan: np.ndarray, move: tuple[float, float]) -> np.ndarray:
     moved = shift(torch.from_numpy(np.asarray(pan, np.float64)), *move)
     np.save(folder / "pan.npy", moved.to(torch.float32).numpy())
+    mask = folder / "valid_pan.npy"
+    if mask.exists():
+        share = shift(torch.from_numpy(np.load(mask).astype(np.float64)), *move)
+        np.save(mask, ((share - 1).abs() <= 1 - COVERED).numpy())
     return np.load(folder / "pan.npy", mmap_mode="r")
 
 

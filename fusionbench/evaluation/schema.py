@@ -9,6 +9,7 @@ import csv
 import io
 import math
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -22,7 +23,7 @@ from fusionbench.evaluation.records import read_record, write_record, write_text
 SCHEMA = 1
 
 STATES = ("running", "finished", "failed", "skipped", "interrupted")
-KINDS = ("network", "classical", "interpolation", "prior")
+KINDS = ("network", "classical", "interpolation")
 DIRECTIONS = ("max", "min")
 
 
@@ -40,6 +41,7 @@ class Status:
     ended: str | None = None
     exit_code: int | None = None
     pid: int | None = None
+    host: str | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -50,13 +52,17 @@ class Status:
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """What an index is: direction max or min (better), unit, ideal value, digits to print, and the variant computed."""
+    """What an index is: direction max or min (better), unit, digits to print, and the variant computed.
+
+    ``exp_trivial``: plain interpolation is near the ideal by construction (spectral distortion of EXP), so it is
+    neither marked best nor used as a floor.
+    """
 
     direction: str
     unit: str = ""
-    ideal: float | None = None
     digits: int = 4
     variant: str = ""
+    exp_trivial: bool = False
 
     def __post_init__(self) -> None:
         _one_of("index.direction", self.direction, DIRECTIONS)
@@ -77,9 +83,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one test set. ``skipped`` says why it has no values."""
+    """One method on one test set: ``title`` as printed; ``skipped`` says why it has no values."""
 
     name: str
+    title: str
     kind: str
     n: int
     values: dict[str, Value] = field(default_factory=dict)
@@ -381,7 +388,9 @@ def now() -> str:
 
 def running(run: str, model: str, data: str, seed: int | None) -> Status:
     """The status of a run that starts now in this process."""
-    return Status("running", run=run, model=model, data=data, seed=seed, started=now(), pid=os.getpid())
+    return Status(
+        "running", run=run, model=model, data=data, seed=seed, started=now(), pid=os.getpid(), host=platform.node()
+    )
 
 
 def _number(path: Path, line: int, column: str, cell: str) -> float:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+
+from fusionbench.building import build, resolve_target
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -46,14 +47,14 @@ def build_part(
     method: str, part: str = "network", *, bands: int, ratio: int = 4, grid: str = "dlpan", config: Any = None
 ) -> nn.Module:
     """One part (network, discriminator, ...) of a method, seeded."""
-    node = resolved(method, bands, ratio, grid).module[part]
+    node = OmegaConf.merge(resolved(method, bands, ratio, grid).module[part], config or {})
     torch.manual_seed(0)
-    return instantiate(node, **(config or {}), _convert_="all")
+    return build(node, f"module.{part}")
 
 
 def forward_roles(method: str) -> tuple[list[str], list[str]]:
     """Required and optional roles by the signature of the network's forward."""
-    parameters = inspect.signature(get_class(model_config(method).module.network["_target_"]).forward).parameters
+    parameters = inspect.signature(resolve_target(model_config(method).module.network["_target_"]).forward).parameters
     named = [p for name, p in parameters.items() if name != "self" and p.kind is not p.VAR_KEYWORD]
     required = [p.name for p in named if p.default is p.empty]
     return required, [p.name for p in named if p.default is not p.empty]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
@@ -47,7 +49,8 @@ class MSDCNN(nn.Module):
         """
         grey = torch.tensor([0.05, 0.5]).view(2, 1, 1, 1).expand(2, bands + 1, 33, 33)
         lowest = self._sum(grey)[..., 16, 16].amin(dim=0)
-        self.conv5.bias += (0.05 - lowest).clamp_min(0)
+        bias = cast(nn.Parameter, self.conv5.bias)
+        bias += (0.05 - lowest).clamp_min(0)
 
     def _sum(self, stack: Tensor) -> Tensor:
         a = relu(self.conv1(stack))

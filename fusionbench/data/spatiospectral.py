@@ -1,0 +1,422 @@
+"""The data module of pansharpening: from files or the simulated world to batches at reduced and full resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from fusionbench.data import cache
+from fusionbench.data.augment import check_augmentation, flip_batch
+from fusionbench.data.datasets import Facts, Hdf5Patches, Part, ReadyScenes, ScenePatches, WholeScenes
+from fusionbench.data.locate import ALIGNMENTS, SIMULATED
+from fusionbench.data.overlap import TILE, Overlap, find_overlap
+from fusionbench.data.parts import Protocol, collect, file_job, identity, scene_shift, simulated_job
+from fusionbench.data.protocol import CODE
+from fusionbench.data.readers.hdf5 import Hdf5File
+from fusionbench.data.readers.image import ReadyScene, Scene, whole
+from fusionbench.data.sources import Source, open_source
+from fusionbench.data.split import SUBSETS, Piece, Split, SplitSettings, split_scenes, write_split
+from fusionbench.errors import ConfigError, DataError
+
+STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": (), None: SUBSETS}
+PATCHES_CHECKED = 500  # of a published training file, when a run sets up; `fusionbench data check` reads all
+VAL_BATCH = 32  # ready validation patches are scored together
+MS_TILE = 16  # px of MS: as much ground as 64 px of PAN
+
+
+class SpatioSpectralDataModule(pl.LightningDataModule):
+    """PAN / MS scenes or ready patches, split by scene or block, at reduced (Wald) and full resolution.
+
+    Batches hold ``lr`` [N, B, h, w], ``guide`` [N, 1, H, W], ``target`` [N, B, H, W] (not at full resolution), perhaps
+    ``valid`` [N, 1, H, W], float32 in units of 2^bits - 1, and the metadata ``scene``, ``sensor``, ``bits``, ``ratio``,
+    ``gsd`` (metres, target grid). Test loaders give one scene a batch, in the order of `test_sets`.
+
+    Args:
+        name: the data set's id.
+        sensor: its sensor record (plain mapping).
+        channels: ``{lr: B, guide: 1}``.
+        ratio: PAN pixels per MS pixel.
+        grid: ``area`` or ``dlpan``.
+        source: ``files`` or ``simulated`` (`fusionbench.data.resolve_source` settles ``auto``).
+        collection: layout of the files.
+        entry: the card's entry for that layout.
+        root: folder of the files.
+        bits: bit depth.
+        nodata: value that marks missing pixels where the files do not say so.
+        align: ``none``, or ``global``: PAN is moved by its estimated shift before any degradation.
+        augment: ``none`` or ``flips`` (training batches, area grid).
+        batch_size: training patches a step.
+        patch: side of a training patch on the target's grid.
+        patches_per_epoch: random patches called an epoch (scenes only).
+        workers: processes that read training batches.
+        split: see `SplitSettings`.
+        simulation: ``size`` in MS pixels, seeds ``train``, ``val``, ``test``.
+        seed: of the run.
+        cache: folder of memory-mapped arrays.
+        run_dir: the run's folder, which gets ``split.json``.
+
+    Raises:
+        ConfigError: a setting that is wrong or does not fit another.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        sensor: Mapping[str, Any],
+        channels: Mapping[str, int],
+        ratio: int,
+        grid: str,
+        source: str,
+        collection: str,
+        entry: Mapping[str, Any] | None,
+        root: str | None,
+        bits: int,
+        cache: str,
+        nodata: float | None = None,
+        align: str = "none",
+        augment: str = "none",
+        batch_size: int = 8,
+        patch: int = 64,
+        patches_per_epoch: int = 2000,
+        workers: int = 0,
+        split: Mapping[str, Any] | None = None,
+        simulation: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        run_dir: str | None = None,
+    ) -> None:
+        super().__init__()
+        unsettled = [f"{k}={v}" for k, v in (("source", source), ("grid", grid), ("bits", bits)) if v == "auto"]
+        if unsettled:
+            raise ConfigError(f"data: {', '.join(unsettled)} must be settled by fusionbench.data.resolve_source first")
+        check_augmentation(augment, grid)
+        if align not in ALIGNMENTS:
+            raise ConfigError(f"data.align={align}: one of {', '.join(ALIGNMENTS)}")
+        for key, value, least in (("batch_size", batch_size, 1), ("patches_per_epoch", patches_per_epoch, 1)):
+            if value < least:
+                raise ConfigError(f"data.{key}={value}: {least} or more")
+        if patch < ratio or patch % ratio:
+            raise ConfigError(f"data.patch={patch}: a multiple of the ratio {ratio}, so that patches lie on both grids")
+        self.name, self.sensor, self.ratio, self.grid, self.bits = name, dict(sensor), ratio, grid, bits
+        self.bands = int(channels["lr"])
+        self.simulated, self.collection, self.entry = source == SIMULATED, collection, dict(entry or {})
+        self.root, self.nodata, self.align, self.augment = root, nodata, align, augment
+        self.batch_size, self.patch, self.patches_per_epoch, self.workers = (
+            batch_size,
+            patch,
+            patches_per_epoch,
+            workers,
+        )
+        self.settings = SplitSettings(**(split or {}))
+        self.simulation = {key: value for key, value in (simulation or {}).items()}
+        self.seed, self.run_dir = seed, None if run_dir is None else Path(run_dir)
+        self.cache = Path(cache).expanduser() / "pansharpening"
+        self.gains = tuple(float(band["mtf"]) for band in self.sensor["bands"])
+        if len(self.gains) != self.bands:
+            raise ConfigError(
+                f"data.channels.lr={self.bands}, but the sensor {self.sensor['name']} has {len(self.gains)} bands"
+            )
+        if self.simulated:
+            self._check_seeds()
+        self._source: Source | None = None
+        self._split: Split | None = None
+        self._parts: dict[str, list[Part]] = {}
+        self._checked = False
+
+    # --- what there is ---
+
+    def _check_seeds(self) -> None:
+        seeds = [(subset, seed) for subset in SUBSETS for seed in self.simulation.get(subset) or ()]
+        twice = {seed for _, seed in seeds if sum(other == seed for _, other in seeds) > 1}
+        if twice:
+            raise ConfigError(f"data.simulation: seeds {sorted(twice)} stand twice; every scene has a seed of its own")
+        if int(self.simulation.get("size", 0)) < self.patch:
+            raise ConfigError(f"data.simulation.size={self.simulation.get('size')}: at least data.patch={self.patch}")
+
+    @property
+    def source(self) -> Source:
+        """The opened collection (headers only), empty for simulated data."""
+        if self._source is None:
+            if self.simulated:
+                self._source = Source()
+            else:
+                if self.root is None:
+                    raise ConfigError("data.root is missing: fusionbench.data.resolve_source finds it")
+                self._source = open_source(
+                    self.collection, Path(self.root), self.entry, self.bands, self.ratio, self.nodata
+                )
+                if self.align == "global" and not self._source.scenes:
+                    raise ConfigError(
+                        f"data.align=global needs native scenes; {self.collection} holds pairs already degraded"
+                    )
+        return self._source
+
+    @property
+    def split(self) -> Split:
+        """Pieces of native scenes by subset."""
+        if self._split is None:
+            sizes = {scene.name: (scene.ms.shape[1], scene.ms.shape[2]) for scene in self.source.scenes}
+            by_number = self.collection == "nbu"
+            self._split = split_scenes(sizes, self.settings, self.ratio, by_number) if sizes else Split("published", ())
+        return self._split
+
+    @property
+    def test_sets(self) -> list[str]:
+        """Names of the test sets, in the order of `test_dataloader`."""
+        if self.simulated or self.source.scenes:
+            return ["reduced", "full"]
+        return [name for name in ("reduced", "full") if getattr(self.source, name)]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of all that the data depend on (files or seeds, split, protocol, code); known before building."""
+        source = self.source
+        files: dict[str, Any] = {
+            "scenes": {scene.name: [identity(scene.ms), identity(scene.pan)] for scene in source.scenes},
+            "reduced": [[r.name, *(identity(image) for image in r.roles.values())] for r in source.reduced],
+            "full": [[r.name, *(identity(image) for image in r.roles.values())] for r in source.full],
+            "patches": [None if file is None else cache.file_digest(file.path) for file in (source.train, source.val)],
+        }
+        return cache.digest(
+            {
+                "files": self.simulation | {"sensor": self.sensor} if self.simulated else files,
+                "split": self.split.as_dict(),
+                "protocol": [self.ratio, self.grid, self.gains, self.bits, self.align, self.nodata],
+                "patch": [self.patch, self.patches_per_epoch, self.augment],
+                "code": cache.code_digest(CODE),
+            }
+        )
+
+    # --- building ---
+
+    def prepare_data(self) -> None:
+        """Build what the cache does not hold; Lightning calls it on one process per machine."""
+        stage = None if self.trainer is None or self.trainer.state.fn is None else self.trainer.state.fn.value
+        self._load(STAGES.get(stage, SUBSETS))
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the cached parts for a stage (``fit``, ``validate``, ``test``; None: all).
+
+        Raises:
+            DataError: files unreadable or inconsistent, nothing to train on, training and test scenes sharing ground.
+        """
+        self._load(STAGES.get(stage, SUBSETS))
+        if stage in ("fit", None):
+            self._check_trainable(stage)
+            self._check_overlap()
+            if self.run_dir is not None and self.split.pieces and self._rank == 0:
+                write_split(self.run_dir / "split.json", self.split, self.settings)
+
+    def _check_trainable(self, stage: str | None) -> None:
+        if stage is None or self.parts("train") or self.source.train is not None:
+            return
+        raise DataError(
+            f"data={self.name}: nothing to train on. {self._origin()} holds test images only"
+            f"{'' if not self.source.scenes else ' under this split (data.split)'}; "
+            "evaluate a trained model on it (evaluate.py), or train on another collection or on simulated scenes"
+        )
+
+    def _origin(self) -> str:
+        return "the simulated world" if self.simulated else f"collection {self.collection} in {self.root}"
+
+    def parts(self, subset: str) -> list[Part]:
+        """Cached parts of a subset (``train``, ``val``, ``test``); empty for collections of ready pairs."""
+        self._load((subset,))
+        return self._parts[subset]
+
+    def _load(self, subsets: Iterable[str]) -> None:
+        wanted = [subset for subset in subsets if subset not in self._parts]
+        if not wanted:
+            return
+        protocol = Protocol(self.ratio, self.grid, self.gains, self.align)
+        if self.simulated:
+            size = int(self.simulation["size"])
+            jobs = {
+                subset: [
+                    (simulated_job(self.sensor, int(seed), size, protocol, self.bits), self.bits)
+                    for seed in self.simulation.get(subset) or ()
+                ]
+                for subset in wanted
+            }
+        else:
+            scenes = {scene.name: scene for scene in self.source.scenes}
+            jobs = {
+                subset: [self._file_job(scenes[piece.scene], piece, protocol) for piece in self.split.of(subset)]
+                for subset in wanted
+            }
+        flat = [job for subset in wanted for job, _ in jobs[subset]]
+        what = f"simulating {self.sensor['name']}" if self.simulated else f"degrading {self.name}"
+        entries = iter(collect(self.cache, flat, what, parallel=self.simulated))
+        for subset in wanted:
+            self._parts[subset] = [Part(job.name, next(entries), self._facts(bits)) for job, bits in jobs[subset]]
+
+    def _file_job(self, scene: Scene, piece: Piece, protocol: Protocol) -> tuple[Any, int]:
+        bits = self.bits if scene.bits is None else scene.bits
+        return file_job(self.cache, scene, piece, protocol, bits), bits
+
+    def _facts(self, bits: int) -> Facts:
+        gsd = float(self.sensor["gsd"])
+        return Facts(str(self.sensor["name"]), bits, self.ratio, gsd * self.ratio, gsd)
+
+    # --- loaders ---
+
+    @property
+    def _rank(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_rank
+
+    def train_dataset(self) -> ScenePatches | Hdf5Patches:
+        """Training patches; `item(index, rng)` gives one."""
+        if self.source.train is not None:
+            return Hdf5Patches(self.source.train, self._facts(self.bits), "train")
+        self._check_trainable("fit")
+        return ScenePatches(self.parts("train"), self.patch, self.patches_per_epoch)
+
+    def train_dataloader(self) -> Any:
+        """Batches of patches, in an order given by (seed, epoch)."""
+        from fusionbench.data.loader import ResumableLoader
+
+        return ResumableLoader(self.train_dataset(), self.batch_size, self.seed, self.workers)
+
+    def val_dataloader(self) -> DataLoader | list[DataLoader]:
+        """Validation scenes at reduced resolution, one a batch; ready patches in batches."""
+        if self.source.val is not None:
+            return self._loader(Hdf5Patches(self.source.val, self._facts(self.bits), "val"), VAL_BATCH)
+        return self._loader(WholeScenes(self.parts("val"), full=False), 1) if self.parts("val") else []
+
+    def test_dataset(self, name: str) -> Dataset:
+        """Scenes of one test set, ``reduced`` or ``full``."""
+        if self.parts("test"):
+            return WholeScenes(self.parts("test"), full=name == "full")
+        ready: list[ReadyScene] = getattr(self.source, name)
+        return ReadyScenes(ready, [self._facts(self.bits if r.bits is None else r.bits) for r in ready])
+
+    def test_dataloader(self) -> list[DataLoader]:
+        """One loader per test set, one scene a batch.
+
+        Raises:
+            DataError: the collection or the split holds no test scene.
+        """
+        if not self.test_sets or (not self.parts("test") and not (self.source.reduced or self.source.full)):
+            raise DataError(f"data={self.name}: no test scenes in {self._origin()} (data.split.by={self.settings.by})")
+        return [self._loader(self.test_dataset(name), 1) for name in self.test_sets]
+
+    def _loader(self, dataset: Any, batch_size: int) -> DataLoader:
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        share = dataset if world == 1 else Subset(dataset, range(rank, len(dataset), world))
+        return DataLoader(share, batch_size=batch_size, shuffle=False, num_workers=0)
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Augment training batches on their device, from (seed, step, rank)."""
+        if self.augment == "none" or self.trainer is None or not self.trainer.training:
+            return batch
+        return flip_batch(batch, self.seed, self.trainer.global_step, self.trainer.global_rank)
+
+    # --- checks and record ---
+
+    def find_overlaps(self, every_patch: bool = False) -> list[Overlap]:
+        """Ground that training or validation shares with testing, or training with validation.
+
+        Args:
+            every_patch: look at every patch of a published training file, not at a sample of them.
+        """
+        if self.source.train is not None:
+            return self._patch_overlaps(self.source.train, every_patch)
+        found: list[Overlap] = []
+        for first, second in (("test", "train"), ("test", "val"), ("val", "train")):
+            for array, tile in (("pan", TILE), ("ms", MS_TILE)):
+                if array == "pan" and self.align == "global":
+                    continue  # moved pixels are not raw ones
+                found += find_overlap(*(self._images(subset, array) for subset in (first, second)), tile=tile)
+        return found
+
+    def _images(self, subset: str, array: str) -> list[tuple[str, np.ndarray]]:
+        return [(f"{subset} {part.name}", part.entry.array(array)) for part in self.parts(subset)]
+
+    def _patch_overlaps(self, file: Hdf5File, every: bool) -> list[Overlap]:
+        test = [(r.name, r.roles["target"].read(whole(r.roles["target"]))[0]) for r in self.source.reduced]
+        count = len(file) if every else min(len(file), PATCHES_CHECKED)
+        numbers = np.linspace(0, len(file) - 1, count).astype(int)
+        return find_overlap(test, ((f"train patch {i}", file.read("gt", i)) for i in numbers))
+
+    def _check_overlap(self) -> None:
+        if self._checked or self.simulated:  # a simulated scene is its seed, and seeds are disjoint
+            return
+        key = cache.digest({"overlap": self.fingerprint, "tiles": [TILE, MS_TILE, PATCHES_CHECKED]})
+        found = cache.remember(self.cache, key, lambda: [str(overlap) for overlap in self.find_overlaps()])
+        if found:
+            raise DataError(
+                f"data={self.name}: training, validation and test scenes share ground, so test scores would mean nothing: "
+                f"{'; '.join(found[:3])}{' and more' if len(found) > 3 else ''}. Give these scenes to one side "
+                "(data.split.test, data.split.val), or remove the duplicate"
+            )
+        self._checked = True
+
+    def shifts(self) -> list[dict[str, Any]]:
+        """Estimated PAN-MS shift of every loaded part and every ready test pair, in PAN pixels."""
+        rows = []
+        for subset, parts in self._parts.items():
+            rows += [{"scene": part.name, "set": subset, **part.entry.facts["shift"]} for part in parts]
+        for name in ("reduced", "full"):
+            for ready in getattr(self.source, name):
+                lr, guide = ready.roles["lr"], ready.roles["guide"]
+                known = [identity(lr), identity(guide)]
+                rows.append(
+                    {
+                        "scene": ready.name,
+                        "set": name,
+                        **scene_shift(self.cache, known, lr, guide, self.ratio, self.grid),
+                    }
+                )
+        return rows
+
+    def summary(self) -> dict[str, Any]:
+        """What was read, in plain values, for the report: source, split, scenes with sizes, shifts, missing pixels."""
+        scenes = [
+            {
+                "scene": part.name,
+                "set": subset,
+                "window": part.entry.facts["window"],
+                "bits": part.facts.bits,
+                **{
+                    f"{image}_{key}": value for image in ("ms", "pan") for key, value in part.entry.facts[image].items()
+                },
+                "shift": part.entry.facts["shift"],
+            }
+            for subset, parts in self._parts.items()
+            for part in parts
+        ]
+        patches = {s: len(f) for s, f in (("train", self.source.train), ("val", self.source.val)) if f is not None}
+        return {
+            "data": self.name,
+            "simulated": self.simulated,
+            "collection": self.collection,
+            "root": self.root,
+            "sensor": self.sensor["name"],
+            "bits": self.bits,
+            "ratio": self.ratio,
+            "grid": self.grid,
+            "align": self.align,
+            "augment": self.augment,
+            "gains": list(self.gains),
+            "split": {"rule": self.split.rule, "settings": vars(self.settings)},
+            "scenes": scenes,
+            "ready": {name: [r.name for r in getattr(self.source, name)] for name in ("reduced", "full")},
+            "patches": patches,
+            "shifts": self.shifts(),
+            "missing_pixels": {
+                part.name: {image: part.entry.facts[image]["missing"] for image in ("ms", "pan")}
+                for parts in self._parts.values()
+                for part in parts
+                if part.entry.facts["ms"]["missing"] or part.entry.facts["pan"]["missing"]
+            },
+            "fill": "missing pixels take the value of the nearest valid pixel; they count in no loss and no index",
+            "simulation": self.simulation if self.simulated else None,
+            "contents": {s: cache.contents(part.entry for part in parts) for s, parts in self._parts.items()},
+            "fingerprint": self.fingerprint,
+            "notes": list(self.source.notes),
+        }

@@ -1,0 +1,12 @@
+"""Georeferenced prediction on scenes that do not fit in memory."""
+
+from fusionbench._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Prediction": "prediction",
+        "predict": "from_config",
+        "predict_files": "prediction",
+    },
+)
