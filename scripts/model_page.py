@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "models.md"
 HEAD = """# Methods
 
-Generated from the cards in `configs/model/` by `python scripts/model_page.py`. Run any of them with `python train.py model=<id> data=<data set>`.
+Generated from the cards in `configs/model/` by `python scripts/model_page.py`.
+Run any of them with `python train.py model=<id> data=<data set>`.
 """
 
 
@@ -29,10 +30,13 @@ def page() -> str:
     for card in cards():
         if card["task"] != task:
             task = card["task"]
-            lines += [f"\n## {task.replace('_', ' ').capitalize()}\n", "| id | method | regime | roles | paper | survey |", "|---|---|---|---|---|---|"]
+            lines += [f"\n## {task.replace('_', ' ').capitalize()}\n"]
+            lines += ["| id | method | regime | roles | paper | survey |", "|---|---|---|---|---|---|"]
         roles = ", ".join(card["roles"]["required"] + [f"({role})" for role in card["roles"].get("optional") or []])
-        paper = f"{card['paper']}" + (f" [doi](https://doi.org/{card['doi']})" if card.get("doi") else "")
-        lines.append(f"| `{card['id']}` | {card['name']} | {card['regime']} | {roles} | {paper} | {card.get('survey', '')} |")
+        paper = f"{card['paper']}, {card['year']}"
+        paper += f" [doi](https://doi.org/{card['doi']})" if card.get("doi") else ""
+        cells = [f"`{card['id']}`", card["name"], card["regime"], roles, paper, card.get("survey", "")]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
