@@ -1,0 +1,7 @@
+"""Sensors as records: bands, GSD, ratio, bit depth, MTF gains, read from ``configs/sensor``. Torch-free."""
+
+from fusionbench._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__, {"Band": "record", "Sensor": "record", "load_sensor": "catalogue", "sensor_ids": "catalogue"}
+)
