@@ -66,8 +66,8 @@ def _kinds() -> tuple[type, ...]:
 def _refuse(path: str, reason: str) -> ConfigError:
     allowed = ", ".join((*PACKAGES, *sorted(_user_packages)))
     return ConfigError(
-        f"_target_: {path}\n  {reason}\n  Allowed are networks, losses, optimisers, schedulers, metrics, callbacks, loggers and "
-        f"data modules of {allowed}, and functions of fusionbench."
+        f"_target_: {path}\n  {reason}\n  Allowed are networks, losses, optimisers, schedulers, metrics, callbacks, "
+        f"loggers and data modules of {allowed}, and functions of fusionbench."
     )
 
 
@@ -162,7 +162,8 @@ def build(node: Any, where: str = "", **objects: Any) -> Any:
     """Build what a configuration node describes: Hydra's ``instantiate`` with plain containers.
 
     Args:
-        node: mapping with ``_target_`` (DictConfig or plain); nested ones are built too, ``_partial_: true`` is a partial.
+        node: mapping with ``_target_`` (DictConfig or plain); nested ones are built too, ``_partial_: true`` is a
+            partial.
         where: the node's key, for messages.
         objects: arguments that are not configuration (objects built elsewhere).
 

@@ -1,4 +1,4 @@
-"""Write docs/models.md, the table of every method, from the cards in configs/model. Run: python scripts/model_page.py"""
+"""Write docs/models.md, the table of every method, from the cards. Run: python scripts/model_page.py"""
 
 from __future__ import annotations
 

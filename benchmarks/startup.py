@@ -1,0 +1,46 @@
+"""How long a person waits for an answer: help, lists, a mistake, the first training batch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.measure import Row, side_by_side
+
+TITLE = "Start-up"
+TRAIN = ["train", "model=pannet", "data=worldview3"]
+
+
+def _verb(*arguments: str) -> Callable[[], object]:
+    command = [sys.executable, "-m", "fusionbench.app.cli", *arguments]
+    return lambda: subprocess.run(command, capture_output=True, check=False)
+
+
+def run() -> list[Row]:
+    """Seconds from the command to its end, beside an interpreter that only imports torch and Lightning."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = f"paths.outputs={Path(folder) / 'outputs'}"
+        bare = [sys.executable, "-c", "import torch, pytorch_lightning"]
+        jobs: dict[str, Callable[[], object]] = {
+            "import of torch and Lightning alone": lambda: subprocess.run(bare, check=True),
+            "--help": _verb("--help"),
+            "list models": _verb("list", "models"),
+            "list data": _verb("list", "data"),
+            "unknown model": _verb("train", "model=panet", "data=worldview3", out),
+            "missing data": _verb(*TRAIN, "data.source=files", f"paths.data={folder}", out),
+        }
+        seconds = side_by_side(jobs, repeats=5)
+        # three steps and a validation-free, test-free run: what is left is start-up
+        first = _verb(*TRAIN, out, "trainer.max_steps=1", "trainer.progress=false", "debug=start")
+        seconds |= side_by_side({"first training batch, warm cache": first}, repeats=3)
+    reference = seconds["import of torch and Lightning alone"]
+    targets = {"first training batch, warm cache": "under 10 s"}
+    return [
+        Row(name, value, reference, "import torch, pytorch_lightning", reference / value,
+            target=targets.get(name, "under 1.5 s"))
+        for name, value in seconds.items()
+        if value != reference
+    ]  # fmt: skip
