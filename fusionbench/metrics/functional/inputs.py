@@ -1,4 +1,4 @@
-"""What every index does to its input first: check it, cut the border, leave out invalid pixels, go to float64 piece by piece."""
+"""What every index does to its input first: check, cut the border, leave out invalid pixels, go to float64."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ Border = int | Literal["dlpan"]
 
 # Elements per band group turned to float64 at once: keeps the temporaries in cache, and memory flat for many bands.
 CHUNK = 1 << 18
+
+# Values whose standard deviation is below this share of their mean are constant: what is left is rounding.
+FLAT = 1e-12
 
 
 class Image(NamedTuple):

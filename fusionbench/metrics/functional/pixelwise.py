@@ -1,4 +1,4 @@
-"""Indices that compare pixel by pixel: RMSE, PSNR, CC, DD, SAM, ERGAS (reference [N,B,H,W], estimate [N,B,H,W] -> [N])."""
+"""Indices that compare pixel by pixel: RMSE, PSNR, CC, DD, SAM, ERGAS (reference, estimate [N,B,H,W] -> [N])."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import torch
 from torch import Tensor
 
 from fusionbench.errors import ConfigError
-from fusionbench.metrics.functional.inputs import Border, Image, bands, images, per_image, pixel_count, stack
-
-# A band whose standard deviation is below this share of its mean is constant: what is left is rounding.
-FLAT = 1e-12
+from fusionbench.metrics.functional.inputs import FLAT, Border, Image, bands, images, per_image, pixel_count, stack
 
 
 def _band_mse(image: Image) -> Tensor:
@@ -159,7 +156,7 @@ def sam(
         )
         for x, y in bands(image):
             dot += (x * y).sum(0)
-            xx += x.square_().sum(0) if x.data_ptr() != image.reference.data_ptr() else x.square().sum(0)
+            xx += x.square().sum(0)
             yy += y.square().sum(0)
         norm = (xx * yy).sqrt_()
         counted = norm != 0
@@ -206,9 +203,7 @@ def ergas_bands(
     reference: Tensor, *, dim_band: float = 1e-3, valid: Tensor | None = None, border: Border = 0
 ) -> Tensor:
     """Number of bands that :func:`ergas` counts in each image, [N] int64."""
-    kept = [
-        _bright(_band_mean(image), dim_band).sum() for image in images(reference, reference, valid, border)
-    ]
+    kept = [_bright(_band_mean(image), dim_band).sum() for image in images(reference, reference, valid, border)]
     return torch.stack(kept) if kept else torch.empty(0, dtype=torch.int64, device=reference.device)
 
 

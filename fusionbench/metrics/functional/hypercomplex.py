@@ -1,0 +1,131 @@
+"""Q2n, the quality index of hypercomplex numbers (Q4 for four bands, Q8 for eight)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from fusionbench.errors import ConfigError, DataError
+from fusionbench.metrics.functional.inputs import Border, Image, double, images, stack
+from fusionbench.metrics.functional.windows import split_blocks
+
+# Stands for a standard deviation of 0, as in the toolbox.
+EPS = torch.finfo(torch.float64).eps
+
+# Elements of the blocks worked on together.
+PIECE = 1 << 18
+
+
+@torch.no_grad()
+def q2n(
+    reference: Tensor, estimate: Tensor, *, block: int = 32, valid: Tensor | None = None, border: Border = 0
+) -> Tensor:
+    """Q2n: one quality index over all bands, mean over non-overlapping blocks.
+
+    Works in digital numbers: both images are rounded to 16 bits, negatives to 0. Sizes that are no multiple of
+    ``block`` are continued at the bottom and right by mirroring, the edge pixel included. A block that holds an invalid
+    pixel is left out; with none left the value is NaN.
+
+    The hypercomplex product is bilinear: its mean over a block needs no product per pixel, only the matrix of
+    covariances between the bands of the two images. The cost is linear in pixels and quadratic in bands.
+
+    Shapes: reference, estimate [N,B,H,W]; valid [N,1,H,W] bool -> [N] float64 in [0, 1].
+    Raises:
+        ConfigError: a block below 2 pixels.
+        DataError: shapes that do not belong together; a reference within [0, 1] that is not whole numbers.
+    Source: Garzelli and Nencini, IEEE GRSL 6(4), 2009; Alparone et al., IEEE GRSL 1(4), 2004.
+    """
+    if block < 2:
+        raise ConfigError(f"q2n needs a block of at least 2 pixels, got {block}")
+    return stack([_q2n(image, block) for image in images(reference, estimate, valid, border)], reference)
+
+
+def _q2n(image: Image, block: int) -> Tensor:
+    count, height, width = image.reference.shape
+    _check_digital_numbers(image)
+    rows, columns = (_mirrored(size, block, image.reference.device) for size in (height, width))
+    step = max(1, PIECE // (count * block * len(columns))) * block
+    values = []
+    for part in rows.split(step):
+        valid = None if image.valid is None else image.valid[part][:, columns]
+        x, y = (
+            split_blocks(_digital(double(bands[:, part][:, :, columns], valid)), block)
+            for bands in (image.reference, image.estimate)
+        )
+        if valid is not None:
+            whole = split_blocks(valid[None], block).all(-1)[:, 0]
+            x, y = x[whole], y[whole]
+        values.append(_block_values(x, y))
+    return torch.cat(values).mean()
+
+
+def _block_values(x: Tensor, y: Tensor) -> Tensor:
+    """Q2n of blocks [k,B,n] of reference and estimate -> [k]."""
+    _, count, n = x.shape
+    signs, components, size = _product(count)
+    mx, my = x.mean(-1), y.mean(-1)
+    x, y = x - mx[..., None], y - my[..., None]
+    var_x, var_y = x.square().sum(-1) / (n - 1), y.square().sum(-1) / (n - 1)
+    sd = torch.where(var_x == 0, EPS, var_x.sqrt())
+    scale = torch.where(mx == 0, 1.0, 1 / sd)
+
+    # components beyond the bands are constant 1 in both images
+    norm_x, norm_y = float(size), (torch.where(mx == 0, my, (my - mx) / sd) + 1).square().sum(-1) + size - count
+    luminance = 2 * (norm_x * norm_y).sqrt() / (norm_x + norm_y)
+    variance = (var_x / sd.square() + var_y * scale.square()).sum(-1)
+
+    covariance = torch.bmm(x / sd[..., None], (y * scale[..., None]).transpose(1, 2)) / (n - 1)
+    terms = (covariance * signs.to(x.device)).flatten(1)
+    q = terms.new_zeros(len(terms), size).index_add_(1, components.to(x.device), terms)
+    contrast = 2 * torch.linalg.vector_norm(q, dim=1) / variance
+    return luminance * torch.where(variance == 0, 1.0, contrast)
+
+
+@lru_cache(maxsize=16)
+def _product(bands: int) -> tuple[Tensor, Tensor, int]:
+    """Sign and component of each product of two bands, the second conjugated.
+
+    Returns:
+        Signs [B,B] float64, components [B * B] int64 (that of units i and j is i xor j), and the number of components:
+        the next power of two.
+    """
+    signs = torch.ones(1, 1, dtype=torch.float64)
+    while len(signs) < bands:
+        conj = -torch.ones(len(signs), dtype=torch.float64)
+        conj[0] = 1
+        # units in the halves (a, b) and (c, d): (a c - conj(d) b, conj(a) conj(d) + c conj(b))
+        upper = torch.cat([signs, conj[:, None] * conj * signs], 1)
+        lower = torch.cat([conj[:, None] * signs.T, -conj * signs.T], 1)
+        signs = torch.cat([upper, lower])
+    size = len(signs)
+    conjugated = signs.clone()
+    conjugated[:, 1:] *= -1
+    units = torch.arange(bands)
+    return conjugated[:bands, :bands], (units[:, None] ^ units).flatten(), size
+
+
+def _digital(x: Tensor) -> Tensor:
+    """Whole numbers of 16 bits: halves up, out of range to its ends; NaN stays."""
+    x = x.clamp(0, 65535)
+    whole = x.floor()
+    return whole + (x - whole >= 0.5)
+
+
+def _mirrored(size: int, block: int, device: torch.device) -> Tensor:
+    """Indices that continue ``size`` pixels by mirroring to a multiple of ``block``."""
+    index = torch.arange(-(-size // block) * block, device=device) % (2 * size)
+    return torch.where(index < size, index, 2 * size - 1 - index)
+
+
+def _check_digital_numbers(image: Image) -> None:
+    x = image.reference
+    if not x.is_floating_point() or x.numel() == 0 or bool((x > 1).any()):
+        return
+    x = double(x, image.valid)
+    if bool((x != x.floor()).any()):
+        raise DataError(
+            f"q2n rounds to whole numbers, and the reference lies within [0, 1] (largest value {float(x.max()):.4g}): "
+            "give digital numbers, scaled by 2^bits - 1"
+        )
