@@ -4,4 +4,5 @@ import sys
 
 from fusionbench.app.cli import main
 
-sys.exit(main(["predict", *sys.argv[1:]]))
+if __name__ == "__main__":  # scenes are simulated in processes of their own, which import this file
+    sys.exit(main(["predict", *sys.argv[1:]]))

@@ -23,8 +23,8 @@ def check_augmentation(augment: str, grid: str) -> None:
         raise ConfigError(f"data.augment={augment}: one of {', '.join(AUGMENTATIONS)}")
     if augment == "flips" and grid == "dlpan":
         raise ConfigError(
-            "data.augment=flips does not fit data.grid=dlpan: low-resolution samples lie at r k + r/2 there, and a flip or "
-            "a turn moves them by a pixel against PAN. Use data.augment=none, or a data set on the area grid"
+            "data.augment=flips does not fit data.grid=dlpan: low-resolution samples lie at r k + r/2 there, and "
+            "a flip or a turn moves them by a pixel against PAN. Use data.augment=none, or a data set on the area grid"
         )
 
 

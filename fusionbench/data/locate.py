@@ -125,7 +125,7 @@ def _folders(data: Mapping[str, Any], root: Path) -> tuple[list[Path], list[Path
     card = data["card"]
     bases = [root, *filter(None, [child(root, "pansharpening")])]
     names = [str(card["id"]), str(card.get("name", card["id"])), *map(str, card.get("aliases") or ())]
-    return [folder for base in bases if (folder := child(base, *names)) is not None], bases
+    return [found for base in bases if (found := child(base, *names)) is not None], bases
 
 
 def _located(name: str, folder: Path, entry: Mapping[str, Any]) -> Located:

@@ -21,7 +21,7 @@ from fusionbench.imaging.wald import degrade_ms, degrade_pan
 
 CODE = ("fusionbench.data.protocol", "fusionbench.imaging.wald", "fusionbench.imaging.mtf", "fusionbench.imaging.shift")
 STRIP = 1024  # rows read and degraded at a time
-HALO = 32  # rows read beyond a strip: MTF half-width 20 and half-sample filter 6; antialiased bicubic 2 x ratio
+HALO = 32  # rows read beyond a strip: MTF half-width 20 and half-sample filter 6; or antialiased bicubic, 2 x ratio
 SHIFT_WINDOW = 256  # px of MS, centred, on which a scene's PAN-MS shift is estimated
 COVERED = 0.99  # share of a degraded pixel's weight that must lie on valid pixels
 SATURATION = 2  # a number is saturated from 2^bits - SATURATION on
@@ -164,7 +164,7 @@ def _degrade(
     """Degrade an image in strips of rows that read beyond their ends, so that large scenes need little memory."""
     channels, rows, columns = source.shape
     target = _create(folder, name, np.float32, (channels, rows // ratio, columns // ratio))
-    strip, halo = STRIP // ratio * ratio, -(-HALO // ratio) * ratio
+    strip, halo = STRIP // ratio * ratio, -(-max(HALO, 2 * ratio) // ratio) * ratio
     for top in range(0, rows, strip):
         start, stop = max(top - halo, 0), min(top + strip + halo, rows)
         values = operator(torch.from_numpy(np.asarray(source[:, start:stop], np.float64)))

@@ -167,11 +167,10 @@ def _grip(root: Path, entry: Mapping[str, Any], nodata: float | None) -> Source:
 def _dlpan_mat(root: Path, entry: Mapping[str, Any], nodata: float | None) -> Source:
     source = Source()
     for path in layouts.mat_scenes(root, layouts.DLPAN_VARIABLES):
-        pair = [MatImage(path, name, nodata) for name in ("I_MS_LR", "I_PAN")]
-        if "I_GT" in mat_shapes(path):
-            source.reduced.append(_ready(path.stem, *pair, MatImage(path, "I_GT", nodata), _mat_bits(path)))
-        else:
-            source.full.append(_ready(path.stem, *pair, bits=_mat_bits(path)))
+        has_reference = "I_GT" in mat_shapes(path)
+        target = MatImage(path, "I_GT", nodata) if has_reference else None
+        pair = MatImage(path, "I_MS_LR", nodata), MatImage(path, "I_PAN", nodata)
+        (source.reduced if has_reference else source.full).append(_ready(path.stem, *pair, target, _mat_bits(path)))
     return source
 
 

@@ -6,27 +6,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from fusionbench.data import cache
+from fusionbench.data import cache, record
 from fusionbench.data.augment import check_augmentation, flip_batch
 from fusionbench.data.datasets import Facts, Hdf5Patches, Part, ReadyScenes, ScenePatches, WholeScenes
 from fusionbench.data.locate import ALIGNMENTS, SIMULATED
-from fusionbench.data.overlap import TILE, Overlap, find_overlap
-from fusionbench.data.parts import Protocol, collect, file_job, identity, scene_shift, simulated_job
+from fusionbench.data.overlap import Overlap
+from fusionbench.data.parts import Protocol, collect, file_job, identity, simulated_job
 from fusionbench.data.protocol import CODE
-from fusionbench.data.readers.hdf5 import Hdf5File
-from fusionbench.data.readers.image import ReadyScene, Scene, whole
+from fusionbench.data.readers.image import ReadyScene, Scene
 from fusionbench.data.sources import Source, open_source
 from fusionbench.data.split import SUBSETS, Piece, Split, SplitSettings, split_scenes, write_split
 from fusionbench.errors import ConfigError, DataError
 
 STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": (), None: SUBSETS}
-PATCHES_CHECKED = 500  # of a published training file, when a run sets up; `fusionbench data check` reads all
 VAL_BATCH = 32  # ready validation patches are scored together
-MS_TILE = 16  # px of MS: as much ground as 64 px of PAN
 
 
 class SpatioSpectralDataModule(pl.LightningDataModule):
@@ -106,14 +102,10 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         self.bands = int(channels["lr"])
         self.simulated, self.collection, self.entry = source == SIMULATED, collection, dict(entry or {})
         self.root, self.nodata, self.align, self.augment = root, nodata, align, augment
-        self.batch_size, self.patch, self.patches_per_epoch, self.workers = (
-            batch_size,
-            patch,
-            patches_per_epoch,
-            workers,
-        )
+        self.batch_size, self.workers = batch_size, workers
+        self.patch, self.patches_per_epoch = patch, patches_per_epoch
         self.settings = SplitSettings(**(split or {}))
-        self.simulation = {key: value for key, value in (simulation or {}).items()}
+        self.simulation = dict(simulation or {})
         self.seed, self.run_dir = seed, None if run_dir is None else Path(run_dir)
         self.cache = Path(cache).expanduser() / "pansharpening"
         self.gains = tuple(float(band["mtf"]) for band in self.sensor["bands"])
@@ -125,7 +117,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
             self._check_seeds()
         self._source: Source | None = None
         self._split: Split | None = None
-        self._parts: dict[str, list[Part]] = {}
+        self.loaded: dict[str, list[Part]] = {}  # parts by subset, as far as they were asked for
         self._checked = False
 
     # --- what there is ---
@@ -227,10 +219,10 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
     def parts(self, subset: str) -> list[Part]:
         """Cached parts of a subset (``train``, ``val``, ``test``); empty for collections of ready pairs."""
         self._load((subset,))
-        return self._parts[subset]
+        return self.loaded[subset]
 
     def _load(self, subsets: Iterable[str]) -> None:
-        wanted = [subset for subset in subsets if subset not in self._parts]
+        wanted = [subset for subset in subsets if subset not in self.loaded]
         if not wanted:
             return
         protocol = Protocol(self.ratio, self.grid, self.gains, self.align)
@@ -253,15 +245,15 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         what = f"simulating {self.sensor['name']}" if self.simulated else f"degrading {self.name}"
         entries = iter(collect(self.cache, flat, what, parallel=self.simulated))
         for subset in wanted:
-            self._parts[subset] = [Part(job.name, next(entries), self._facts(bits)) for job, bits in jobs[subset]]
+            self.loaded[subset] = [Part(job.name, next(entries), self._facts(bits)) for job, bits in jobs[subset]]
 
     def _file_job(self, scene: Scene, piece: Piece, protocol: Protocol) -> tuple[Any, int]:
         bits = self.bits if scene.bits is None else scene.bits
         return file_job(self.cache, scene, piece, protocol, bits), bits
 
     def _facts(self, bits: int) -> Facts:
-        gsd = float(self.sensor["gsd"])
-        return Facts(str(self.sensor["name"]), bits, self.ratio, gsd * self.ratio, gsd)
+        gsd = float(self.sensor["gsd"])  # of MS
+        return Facts(str(self.sensor["name"]), bits, self.ratio, gsd, gsd / self.ratio)
 
     # --- loaders ---
 
@@ -324,99 +316,23 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         Args:
             every_patch: look at every patch of a published training file, not at a sample of them.
         """
-        if self.source.train is not None:
-            return self._patch_overlaps(self.source.train, every_patch)
-        found: list[Overlap] = []
-        for first, second in (("test", "train"), ("test", "val"), ("val", "train")):
-            for array, tile in (("pan", TILE), ("ms", MS_TILE)):
-                if array == "pan" and self.align == "global":
-                    continue  # moved pixels are not raw ones
-                found += find_overlap(*(self._images(subset, array) for subset in (first, second)), tile=tile)
-        return found
-
-    def _images(self, subset: str, array: str) -> list[tuple[str, np.ndarray]]:
-        return [(f"{subset} {part.name}", part.entry.array(array)) for part in self.parts(subset)]
-
-    def _patch_overlaps(self, file: Hdf5File, every: bool) -> list[Overlap]:
-        test = [(r.name, r.roles["target"].read(whole(r.roles["target"]))[0]) for r in self.source.reduced]
-        count = len(file) if every else min(len(file), PATCHES_CHECKED)
-        numbers = np.linspace(0, len(file) - 1, count).astype(int)
-        return find_overlap(test, ((f"train patch {i}", file.read("gt", i)) for i in numbers))
+        return record.overlaps(self, every_patch)
 
     def _check_overlap(self) -> None:
         if self._checked or self.simulated:  # a simulated scene is its seed, and seeds are disjoint
             return
-        key = cache.digest({"overlap": self.fingerprint, "tiles": [TILE, MS_TILE, PATCHES_CHECKED]})
+        key = cache.digest(
+            {"overlap": self.fingerprint, "tiles": [record.TILE, record.MS_TILE, record.PATCHES_CHECKED]}
+        )
         found = cache.remember(self.cache, key, lambda: [str(overlap) for overlap in self.find_overlaps()])
         if found:
-            raise DataError(
-                f"data={self.name}: training, validation and test scenes share ground, so test scores would mean nothing: "
-                f"{'; '.join(found[:3])}{' and more' if len(found) > 3 else ''}. Give these scenes to one side "
-                "(data.split.test, data.split.val), or remove the duplicate"
-            )
+            raise DataError(record.shared_ground(str(self.name), found))
         self._checked = True
 
     def shifts(self) -> list[dict[str, Any]]:
         """Estimated PAN-MS shift of every loaded part and every ready test pair, in PAN pixels."""
-        rows = []
-        for subset, parts in self._parts.items():
-            rows += [{"scene": part.name, "set": subset, **part.entry.facts["shift"]} for part in parts]
-        for name in ("reduced", "full"):
-            for ready in getattr(self.source, name):
-                lr, guide = ready.roles["lr"], ready.roles["guide"]
-                known = [identity(lr), identity(guide)]
-                rows.append(
-                    {
-                        "scene": ready.name,
-                        "set": name,
-                        **scene_shift(self.cache, known, lr, guide, self.ratio, self.grid),
-                    }
-                )
-        return rows
+        return record.shifts(self)
 
     def summary(self) -> dict[str, Any]:
         """What was read, in plain values, for the report: source, split, scenes with sizes, shifts, missing pixels."""
-        scenes = [
-            {
-                "scene": part.name,
-                "set": subset,
-                "window": part.entry.facts["window"],
-                "bits": part.facts.bits,
-                **{
-                    f"{image}_{key}": value for image in ("ms", "pan") for key, value in part.entry.facts[image].items()
-                },
-                "shift": part.entry.facts["shift"],
-            }
-            for subset, parts in self._parts.items()
-            for part in parts
-        ]
-        patches = {s: len(f) for s, f in (("train", self.source.train), ("val", self.source.val)) if f is not None}
-        return {
-            "data": self.name,
-            "simulated": self.simulated,
-            "collection": self.collection,
-            "root": self.root,
-            "sensor": self.sensor["name"],
-            "bits": self.bits,
-            "ratio": self.ratio,
-            "grid": self.grid,
-            "align": self.align,
-            "augment": self.augment,
-            "gains": list(self.gains),
-            "split": {"rule": self.split.rule, "settings": vars(self.settings)},
-            "scenes": scenes,
-            "ready": {name: [r.name for r in getattr(self.source, name)] for name in ("reduced", "full")},
-            "patches": patches,
-            "shifts": self.shifts(),
-            "missing_pixels": {
-                part.name: {image: part.entry.facts[image]["missing"] for image in ("ms", "pan")}
-                for parts in self._parts.values()
-                for part in parts
-                if part.entry.facts["ms"]["missing"] or part.entry.facts["pan"]["missing"]
-            },
-            "fill": "missing pixels take the value of the nearest valid pixel; they count in no loss and no index",
-            "simulation": self.simulation if self.simulated else None,
-            "contents": {s: cache.contents(part.entry for part in parts) for s, parts in self._parts.items()},
-            "fingerprint": self.fingerprint,
-            "notes": list(self.source.notes),
-        }
+        return record.summary(self)

@@ -46,6 +46,7 @@ class RasterImage:
             alpha = [i for i, kind in enumerate(file.colorinterp, start=1) if kind.name == "alpha"]
             return {
                 "bands": [i for i in file.indexes if i not in alpha],
+                "alpha": alpha,
                 "size": (file.height, file.width),
                 "dtype": np.dtype(file.dtypes[0]),
                 "crs": file.crs,
@@ -82,10 +83,12 @@ class RasterImage:
         try:
             with _open(self.path) as file:
                 values = file.read(self._facts["bands"], window=place)
-                mask = file.dataset_mask(window=place) > 0
+                masks = [*file.read_masks(self._facts["bands"], window=place)]
+                # GDAL makes a mask of an alpha band beside one or three others only
+                masks += [*file.read(self._facts["alpha"], window=place)] if self._facts["alpha"] else []
         except RasterioIOError as error:
             raise DataError(f"{self.path}: cannot be read ({error}); truncated?") from error
-        valid = missing_pixels(values, self.nodata)
+        valid, mask = missing_pixels(values, self.nodata), np.all([part != 0 for part in masks], axis=0)
         if mask.all():
             return values, valid
         return values, mask if valid is None else mask & valid
