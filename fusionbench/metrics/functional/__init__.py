@@ -2,14 +2,14 @@
 
 from fusionbench._lazy import attach
 
-_PIXELWISE = ("rmse", "psnr", "cc", "dd", "sam", "ergas", "ergas_bands")
+_MODULES = {
+    "pixelwise": ("rmse", "psnr", "cc", "dd", "sam", "ergas", "ergas_bands"),
+    "structural": ("uiqi", "ssim", "scc"),
+    "hypercomplex": ("q2n",),
+    "no_reference": ("d_lambda", "d_s", "qnr", "d_lambda_k", "hqnr", "full_resolution", "usable_pixels"),
+    "sharpness": ("fcc", "spatial_frequency", "standard_deviation"),
+    "unvalidated": ("d_s_regression_unvalidated", "rqnr_unvalidated", "d_rho_unvalidated"),
+    "windows": ("share_used",),
+}
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    dict.fromkeys(_PIXELWISE, "pixelwise")
-    | dict.fromkeys(("uiqi", "ssim", "scc"), "structural")
-    | dict.fromkeys(
-        ("d_lambda", "d_s", "qnr", "d_lambda_k", "hqnr", "full_resolution", "usable_pixels"), "no_reference"
-    )
-    | {"q2n": "hypercomplex", "share_used": "windows"},
-)
+__getattr__, __dir__, __all__ = attach(__name__, {name: module for module, names in _MODULES.items() for name in names})
