@@ -105,6 +105,20 @@ Example
 Example
   fusionbench leaderboard outputs/""",
     ),
+    "table": Verb(
+        "published:table",
+        "a published table beside what was measured here",
+        """fusionbench table <id> [<folder of runs>] [key=value ...]
+
+  --list               all tables: those that can be measured here first
+  --run                run the rows that are missing (networks by recipe=paper: --rows classical takes minutes)
+  --rows classical|networks
+  --all                rows quoted from memory too
+
+Examples
+  fusionbench table params_wv3
+  fusionbench table pancollection_wv3 --rows classical --run paths.data=/images""",
+    ),
     "import-weights": Verb(
         "weights:import_weights",
         "turn published .pth weights into checkpoints",
