@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from fusionbench.errors import DataError, DataNotFoundError
-from fusionbench.imaging import shift
+from fusionbench.imaging.shift import shift
 from fusionbench.imaging.tiling import mirror
 from fusionbench.inference.alignment import Alignment, Axis, align
 
