@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from rich.progress import Progress
 
 from fusionbench.data import cache
@@ -163,15 +164,20 @@ def collect(root: Path, jobs: Sequence[Job], what: str, parallel: bool = False) 
     found = {job.key: cache.find(root, job.key) for job in jobs}
     missing = list({job.key: job for job in jobs if found[job.key] is None}.values())
     if missing:
-        workers = min(
-            len(missing), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
-        with Progress(transient=True) as progress:
+        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = min(len(missing), cpus)
+        with progress_bar() as progress:
             bar = progress.add_task(what, total=len(missing))
             for key, entry in _build(root, missing, workers if parallel else 1):
                 found[key] = entry
                 progress.advance(bar)
     return [entry for job in jobs if (entry := found[job.key]) is not None]
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error that leaves nothing behind; none where standard error is no terminal."""
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _build(root: Path, jobs: Sequence[Job], workers: int) -> Any:

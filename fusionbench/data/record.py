@@ -32,13 +32,15 @@ def overlaps(data: SpatioSpectralDataModule, every_patch: bool = False) -> list[
     found: list[Overlap] = []
     for first, second in (("test", "train"), ("test", "val"), ("val", "train")):
         for array, tile in (("pan", TILE), ("ms", MS_TILE)):
-            if array == "pan" and data.align == "global":
-                continue  # moved pixels are not raw ones
             found += find_overlap(_images(data, first, array), _images(data, second, array), tile)
     return found
 
 
 def _images(data: SpatioSpectralDataModule, subset: str, array: str) -> list[tuple[str, np.ndarray]]:
+    if array == "pan" and data.align == "global":  # the parts hold moved pixels, these are the raw ones
+        scenes = {scene.name: scene.pan for scene in data.source.scenes}
+        windows = [(piece.name, piece.scene, piece.window.times(data.ratio)) for piece in data.split.of(subset)]
+        return [(f"{subset} {name}", scenes[scene].read(window)[0]) for name, scene, window in windows]
     return [(f"{subset} {part.name}", part.entry.array(array)) for part in data.parts(subset)]
 
 
