@@ -28,3 +28,7 @@ class DataNotFoundError(DataError, FileNotFoundError):
 
 class CheckpointError(UserError):
     """A checkpoint is truncated, foreign, incomplete, or does not match the data or the method."""
+
+
+class DivergedError(UserError):
+    """Training left the finite numbers, or its loss exploded: the message says when, and what was kept."""

@@ -1,0 +1,18 @@
+"""Loss terms, and the set of named, weighted terms that a method learns from."""
+
+from fusionbench._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Charbonnier": "pixelwise",
+        "Huber": "pixelwise",
+        "L1": "pixelwise",
+        "LossSet": "loss_set",
+        "MSE": "pixelwise",
+        "Ramp": "schedules",
+        "SAM": "spectral",
+        "Steps": "schedules",
+        "Term": "term",
+    },
+)

@@ -1,0 +1,158 @@
+"""From a configuration to a trainer; and the fit that regimes of one optimiser share."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import DDPStrategy
+
+from fusionbench.building import build
+from fusionbench.errors import ConfigError
+from fusionbench.regimes.callbacks import Checkpoints, Curves, Lengths
+from fusionbench.regimes.checkpoint import (
+    BEST,
+    FOLDER,
+    KEY,
+    LAST,
+    VerifiedCheckpoints,
+    load_weights,
+    read_checkpoint,
+    write_checkpoint,
+)
+from fusionbench.regimes.progress import Bars
+
+if TYPE_CHECKING:
+    from fusionbench.regimes.base import Regime
+
+
+def build_trainer(
+    config: Mapping[str, Any], run_dir: Path, monitor: tuple[str, str], stop: Callable[[], bool] | None = None
+) -> pl.Trainer:
+    """The trainer of a run: device and precision, lengths in batches, checkpoints, curves, progress.
+
+    Args:
+        config: resolved configuration: ``trainer``, and where there are ``logger`` and ``callbacks``.
+        run_dir: the run folder.
+        monitor: the evaluator's, chooses the best checkpoint.
+        stop: whether the process was asked to end; None: never.
+
+    Raises:
+        ConfigError: settings that this machine does not have.
+    """
+    settings = config["trainer"]
+    trains = "model" in config
+    _quiet()
+    lengths = Lengths(settings["max_steps"], settings["max_epochs"]) if _learns(config) else Lengths(0, None)
+    callbacks: list[pl.Callback] = [lengths]
+    if trains:
+        callbacks += [build(node, f"callbacks.{name}") for name, node in (config.get("callbacks") or {}).items()]
+        callbacks.append(Curves(int(settings["log_every_n_steps"])))
+    if settings.get("progress", True):
+        callbacks.append(Bars(lengths))
+    if trains:
+        callbacks.append(
+            Checkpoints(
+                run_dir / FOLDER,
+                settings["checkpoint_every"],
+                settings["val_every"],
+                monitor,
+                stop or _never,
+                _training(config),
+            )
+        )
+    several = str(settings.get("devices", 1)) != "1" or int(settings.get("num_nodes", 1)) != 1
+    val_every = settings.get("val_every")
+    try:
+        return pl.Trainer(
+            accelerator=settings.get("accelerator", "auto"),
+            devices=settings.get("devices", 1),
+            num_nodes=int(settings.get("num_nodes", 1)),
+            strategy=DDPStrategy() if several else "auto",
+            precision=settings.get("precision", "32-true"),
+            max_epochs=-1,  # Lengths decides
+            val_check_interval=1.0 if val_every is None else int(val_every),
+            check_val_every_n_epoch=1 if val_every is None else None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=int(settings["log_every_n_steps"]),
+            use_distributed_sampler=False,
+            enable_checkpointing=trains,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=callbacks,
+            logger=[build(node, f"logger.{name}") for name, node in (config.get("logger") or {}).items()]
+            if trains
+            else False,
+            plugins=[VerifiedCheckpoints()],
+            deterministic=_deterministic(settings),
+            profiler=settings.get("profiler"),
+            default_root_dir=run_dir,
+        )
+    except (ValueError, RuntimeError) as error:  # MisconfigurationException is one of them
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _learns(config: Mapping[str, Any]) -> bool:
+    return "model" in config and (config["model"].get("card") or {}).get("regime") != "classical"
+
+
+def _training(config: Mapping[str, Any]) -> dict[str, Any]:
+    run = config.get("run") or {}
+    return {
+        "recipe": str(run.get("recipe") or ""),
+        "trained_on": str(run.get("data") or ""),
+        "trained_on_simulated": config["data"].get("simulated"),
+    }
+
+
+def _deterministic(settings: Mapping[str, Any]) -> Any:
+    """On a GPU deterministic kernels where there are some; the CPU's are anyway."""
+    if not settings.get("deterministic", True) or settings.get("accelerator") == "cpu" or not torch.cuda.is_available():
+        return False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return "warn"
+
+
+def _never() -> bool:
+    return False
+
+
+def _quiet() -> None:
+    """Keep the trainer from telling a person what the run says better, or what cannot be helped."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*is not resumable.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)`.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def fit(regime: Regime, trainer: pl.Trainer, datamodule: pl.LightningDataModule, run_dir: Path, resume: bool) -> Path:
+    """Train, or continue to train, load the best weights into the regime, and return their checkpoint.
+
+    A training that was complete is not repeated.
+
+    Raises:
+        DivergedError: the loss or the weights are not finite any more; ``last.ckpt`` holds the last good state.
+    """
+    last, best = run_dir / FOLDER / LAST, run_dir / FOLDER / BEST
+    state = read_checkpoint(last) if resume and last.is_file() else None
+    if state is None or not state[KEY]["training"].get("complete"):
+        trainer.fit(regime, datamodule=datamodule, ckpt_path=None if state is None else str(last))
+        state = read_checkpoint(last)
+    content = read_checkpoint(best)
+    if content[KEY]["training"] != state[KEY]["training"]:
+        content[KEY] = {**content[KEY], "training": state[KEY]["training"]}
+        if trainer.is_global_zero:
+            write_checkpoint(best, content)
+    load_weights(regime, content["state_dict"], best)
+    regime.facts = dict(content[KEY])
+    return best
