@@ -78,8 +78,8 @@ def psnr(
             continue
         peaks: Tensor | float = top
         if peak == "band_max":
-            keep = image.reference if image.valid is None else image.reference[:, image.valid]
-            peaks = keep.to(torch.float64).flatten(1).amax(1)
+            x = image.reference.to(torch.float64)
+            peaks = (x if image.valid is None else torch.where(image.valid, x, -torch.inf)).amax((1, 2))
         values.append((20 * torch.log10(peaks / mse.sqrt())).mean())
     return stack(values, reference)
 
