@@ -8,5 +8,13 @@ __getattr__, __dir__, __all__ = attach(
         "ResidualBlock": "residual",
         "init_variance_scaling": "init",
         "pad_to_multiple": "padding",
+        "WindowAttention": "window_attention",
+        "enlarge": "resampling",
+        "first_sample": "resampling",
+        "reduce": "resampling",
+        "wake": "init",
+        "init_normal": "init",
+        "SameConv2d": "tensorflow",
+        "BatchStatisticsNorm2d": "tensorflow",
     },
 )
