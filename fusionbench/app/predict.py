@@ -13,6 +13,8 @@ from fusionbench.app import compose, screen
 from fusionbench.app.check import check_folder
 from fusionbench.errors import CheckpointError, ConfigError, DataNotFoundError
 
+log = logging.getLogger(__name__)
+
 
 def predict(arguments: Sequence[str]) -> int:
     """``fusionbench predict ckpt=.. inputs.lr=.. inputs.guide=.. out=..``.
@@ -26,10 +28,42 @@ def predict(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("fusionbench").setLevel(logging.INFO)
 
-    from fusionbench.inference import predict as fuse
-
-    screen.show(str(fuse(config)))
+    screen.show(str(_fuse(config)))
     return 0
+
+
+def _fuse(config: Mapping[str, Any]) -> Path:
+    """Fuse the inputs tile by tile and return the file written."""
+    from fusionbench.inference import predict_files
+    from fusionbench.regimes import read_checkpoint, rebuild
+
+    path = Path(str(config["ckpt"])).expanduser()
+    inputs = {role: Path(str(file)).expanduser() for role, file in config["inputs"].items() if file is not None}
+    settings = {key: config[key] for key in ("tile", "overlap", "bits", "dtype", "cog", "compress", "grid", "progress")}
+    out = Path(str(config["out"])).expanduser()
+    facts = read_checkpoint(path)["fusionbench"]
+    done = predict_files(rebuild(path), facts, inputs, out, device=_device(str(config["device"])), **settings)
+    log.info(
+        "%s: %d x %d px in %d %s, %.1f s%s",
+        done.path,
+        done.height,
+        done.width,
+        done.tiles,
+        "piece (whole scene)" if done.whole else f"tiles with {done.margin} px margin",
+        done.seconds,
+        f"; {done.invalid} px are no-data" if done.invalid else "",
+    )
+    return done.path
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device={name}: torch sees no GPU; use device=cpu or device=auto")
+    return name
 
 
 def _check(config: Mapping[str, Any]) -> None:
@@ -39,8 +73,9 @@ def _check(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"{key} is not given: {usage}")
     check_checkpoint(str(config["ckpt"]))
     given = {role: path for role, path in config["inputs"].items() if path is not None}
-    if not given:
-        raise ConfigError(f"inputs are not given: {usage}")
+    for role, what in (("lr", "MS"), ("guide", "PAN")):
+        if role not in given:
+            raise ConfigError(f"inputs.{role} is not given, the file of the {what} image: {usage}")
     for role, path in given.items():
         if not Path(str(path)).expanduser().is_file():
             raise DataNotFoundError(f"inputs.{role}={path}: there is no such file")

@@ -6,7 +6,6 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Prediction": "prediction",
-        "predict": "from_config",
         "predict_files": "prediction",
     },
 )
