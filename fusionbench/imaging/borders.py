@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 BORDERS = ("circular", "reflect", "replicate", "symmetric")
+PIECE = 2**20  # px worked on at a time
+
+
+def in_pieces(resample: Callable[[Tensor], Tensor], x: Tensor, growth: int = 1) -> Tensor:
+    """Apply a resampling of [n, H, W] to x [..., H, W], few planes at a time where they are large (memory, speed).
+
+    Args:
+        growth: pixels that ``resample`` makes of one.
+    """
+    planes = x.reshape(-1, *x.shape[-2:])
+    count = max(PIECE // (growth * planes.shape[-2] * planes.shape[-1]), 1)
+    parts = [resample(part) for part in planes.split(count)]
+    whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return whole.reshape(*x.shape[:-2], *whole.shape[-2:])
 
 
 def extend(x: Tensor, before: int, after: int, axis: int, border: str) -> Tensor:
@@ -47,5 +61,5 @@ def weighted_sum(x: Tensor, weights: Sequence[float], axis: int, start: int, siz
     total = x.narrow(axis, start, size) * weights[0]
     for t, weight in enumerate(weights[1:], start=1):
         if weight != 0:
-            total = total + x.narrow(axis, start + t, size) * weight
+            total = total.add(x.narrow(axis, start + t, size), alpha=weight)
     return total

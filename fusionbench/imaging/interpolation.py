@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fusionbench.errors import ConfigError
-from fusionbench.imaging.borders import extend
+from fusionbench.imaging.borders import extend, in_pieces
 
 GRIDS = ("area", "dlpan")
 # taps of the 23-tap half-band kernel at the odd offsets 1, 3, .., 11; the centre is 1, even offsets are 0
@@ -39,16 +39,19 @@ def check_grid(grid: str, ratio: int) -> None:
         raise ConfigError(f"data.ratio: {ratio} is no power of two, which grid 'dlpan' needs; set data.grid to 'area'")
 
 
-def halfway(x: Tensor, axis: int, *, after: bool, border: str) -> Tensor:
-    """Values half a sample after (or before) each sample of x along one axis, by the 12 odd taps (sum 1 - 4e-10)."""
-    size = x.shape[axis]
+def halfway(x: Tensor, axis: int, *, after: bool, border: str, step: int = 1, start: int = 0) -> Tensor:
+    """Values half a sample after (or before) samples start::step of x along one axis; 12 odd taps, sum 1 - 4e-10."""
     first = 1 if after else 0
     around = extend(x, REACH - first, REACH - 1 + first, axis, border)
-    total = None
-    for j, tap in enumerate(HALF_BAND):
-        pair = around.narrow(axis, REACH - 1 - j, size) + around.narrow(axis, REACH + j, size)
-        total = pair * tap if total is None else total.add(pair, alpha=tap)
-    assert total is not None
+    last = start + (x.shape[axis] - 1 - start) // step * step
+
+    def at(offset: int) -> Tensor:
+        picked = slice(start + offset, last + offset + 1, step)
+        return around[..., picked] if axis == -1 else around[..., picked, :]
+
+    total = (at(REACH - 1) + at(REACH)) * HALF_BAND[0]
+    for j, tap in enumerate(HALF_BAND[1:], start=1):
+        total = total.add(at(REACH - 1 - j) + at(REACH + j), alpha=tap)
     return total
 
 
@@ -75,14 +78,13 @@ def interp23(x: Tensor, ratio: int) -> Tensor:
     """
     if not is_power_of_two(ratio):
         raise ConfigError(f"data.ratio: the 23-tap interpolator doubles; {ratio} is no power of two")
-    for level in range(ratio.bit_length() - 1):
-        x = _double(_double(x, -2, level == 0), -1, level == 0)
-    return x
 
+    def enlarge(x: Tensor) -> Tensor:
+        for level in range(ratio.bit_length() - 1):
+            x = _double(_double(x, -2, level == 0), -1, level == 0)
+        return x
 
-def half_sample(x: Tensor, *, after: bool) -> Tensor:
-    """Values at positions (i + 1/2, j + 1/2), or - 1/2, of x [..., H, W]; symmetric borders."""
-    return halfway(halfway(x, -2, after=after, border="symmetric"), -1, after=after, border="symmetric")
+    return in_pieces(enlarge, x, ratio**2)
 
 
 def expand(x: Tensor, ratio: int, grid: str) -> Tensor:
@@ -111,13 +113,18 @@ def expand(x: Tensor, ratio: int, grid: str) -> Tensor:
         return interp23(x, ratio)
     if not is_power_of_two(ratio):
         return imresize(x, (ratio * height, ratio * width))
-    margin = 2 * REACH  # px of MS: 6 + 3 + 1.5 + .. are reached by the doublings and the half sample together
+    return in_pieces(lambda planes: _expand_area(planes, ratio), x, ratio**2)
+
+
+def _expand_area(x: Tensor, ratio: int) -> Tensor:
+    margin = 2 * REACH  # px of MS; the doublings and the half sample together reach 6 + 3 + 1.5 + ..
     for axis in (-2, -1):
+        size = x.shape[axis]
         x = extend(x, margin, margin, axis, "symmetric")
-    for axis, size in ((-2, height), (-1, width)):
         for level in range(ratio.bit_length() - 1):
             x = _double(x, axis, level == 0)
-        x = halfway(x, axis, after=True, border="symmetric").narrow(axis, ratio * margin, ratio * size)
+        x = x.narrow(axis, ratio * margin - REACH, ratio * size + 2 * REACH)
+        x = halfway(x, axis, after=True, border="symmetric").narrow(axis, REACH, ratio * size)
     return x
 
 
@@ -138,10 +145,14 @@ def imresize(x: Tensor, size: Sequence[int], method: str = "bicubic", antialias:
     """
     if method not in ("bicubic", "bilinear") or min(size) < 1:
         raise ValueError(f"expected bicubic or bilinear and a size from 1, got {method!r} and {tuple(size)}")
-    # the axis that shrinks most goes first, as there
-    for axis in sorted((-2, -1), key=lambda a: size[a] / x.shape[a]):
-        x = _resize_axis(x, size[axis], axis, method, antialias)
-    return x
+
+    def resize(x: Tensor) -> Tensor:
+        # the axis that shrinks most goes first, as there
+        for axis in sorted((-2, -1), key=lambda a: size[a] / x.shape[a]):
+            x = _resize_axis(x, size[axis], axis, method, antialias)
+        return x
+
+    return in_pieces(resize, x, max(size[0] * size[1] // (x.shape[-2] * x.shape[-1]), 1))
 
 
 def _resize_axis(x: Tensor, size: int, axis: int, method: str, antialias: bool) -> Tensor:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from fusionbench.errors import ConfigError
-from fusionbench.imaging.interpolation import check_grid, half_sample, imresize
+from fusionbench.imaging.borders import in_pieces
+from fusionbench.imaging.interpolation import check_grid, halfway, imresize
 from fusionbench.imaging.mtf import mtf_filter
 
 OPERATORS = ("mtf", "bicubic")
@@ -36,9 +37,16 @@ def decimate(x: Tensor, ratio: int, grid: str) -> Tensor:
         return x
     height, width = (n // ratio for n in x.shape[-2:])
     start = ratio // 2
-    if grid == "area" and ratio % 2 == 0:
-        x = half_sample(x, after=False)
-    return x[..., start::ratio, start::ratio][..., :height, :width]
+    x = x[..., : ratio * height, : ratio * width]
+    if grid == "dlpan" or ratio % 2 == 1:
+        return x[..., start::ratio, start::ratio]
+
+    def before(x: Tensor) -> Tensor:
+        for axis in (-2, -1):
+            x = halfway(x, axis, after=False, border="symmetric", step=ratio, start=start)
+        return x
+
+    return in_pieces(before, x)
 
 
 def degrade_ms(ms: Tensor, gains: float | Sequence[float], ratio: int, grid: str, operator: str = "mtf") -> Tensor:
