@@ -73,7 +73,7 @@ def build_trainer(
             accelerator=settings.get("accelerator", "auto"),
             devices=settings.get("devices", 1),
             num_nodes=int(settings.get("num_nodes", 1)),
-            strategy=DDPStrategy() if several else "auto",
+            strategy=DDPStrategy(find_unused_parameters=_some_idle(config)) if several else "auto",
             precision=settings.get("precision", "32-true"),
             max_epochs=-1,  # Lengths decides
             val_check_interval=1.0 if val_every is None else int(val_every),
@@ -95,6 +95,11 @@ def build_trainer(
         )
     except (ValueError, RuntimeError) as error:  # MisconfigurationException is one of them
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _some_idle(config: Mapping[str, Any]) -> bool:
+    """Whether the model says that some of its parameters get no gradient, for which processes would wait."""
+    return bool((config.get("model") or {}).get("unused_parameters", False))
 
 
 def _learns(config: Mapping[str, Any]) -> bool:

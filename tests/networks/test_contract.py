@@ -8,7 +8,16 @@ import torch
 from .cards import build_part, forward_roles, model_config, pansharpening_methods, trained_methods
 
 # parameters that get no gradient by design: method -> names, each with the reason
-NO_GRADIENT: dict[str, dict[str, str]] = {}
+NO_GRADIENT: dict[str, dict[str, str]] = {
+    "bdpn": {"prelu.weight": "belongs to the published weights and count, used by no layer"},
+    "vp_net": {
+        "stages.0.s": "the legacy operators undo each other: the first stage's data term is zero",
+        **{
+            name: "would serve a stage after the last; belongs to the published weights and count"
+            for name in ("stages.6.th", "stages.6.c_pan.weight", "stages.6.c_out.weight")
+        },
+    },
+}
 
 
 def output_of(result: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
@@ -49,7 +58,7 @@ def test_card_is_complete(method: str) -> None:
 @pytest.mark.parametrize("method", pansharpening_methods())
 def test_gradient_reaches_every_parameter(method: str) -> None:
     network = build_part(method, bands=4).train()
-    lr, guide = pair(4, 4, (16, 16), images=2)
+    lr, guide = pair(4, 4, (5, 6), images=2)
     result = network(lr, guide)
     outputs = result.values() if isinstance(result, dict) else [result]
     torch.stack([(output**2).mean() for output in outputs]).sum().backward()
@@ -66,7 +75,7 @@ def test_exemptions_are_not_stale() -> None:
 @pytest.mark.parametrize("method", pansharpening_methods())
 @pytest.mark.parametrize(
     ("bands", "ratio", "size"),
-    [(8, 4, (8, 8)), (4, 4, (9, 7)), (3, 2, (15, 11)), (5, 8, (5, 6)), (31, 4, (8, 9)), (1, 4, (8, 8))],
+    [(8, 4, (8, 8)), (4, 4, (9, 7)), (3, 2, (15, 11)), (5, 8, (5, 6)), (31, 4, (4, 5)), (1, 4, (8, 8))],
 )
 def test_output_size(method: str, bands: int, ratio: int, size: tuple[int, int], grid: str) -> None:
     if not (allowed(method, "ratio", ratio) and allowed(method, "bands", bands)):
@@ -84,14 +93,15 @@ def test_other_ratios_on_the_area_grid(method: str) -> None:
     if not allowed(method, "ratio", 3):
         pytest.skip("outside the card's constraints")
     lr, guide = pair(4, 3, (9, 10))
-    assert build_part(method, bands=4, ratio=3, grid="area").eval()(lr, guide).shape == (1, 4, 27, 30)
+    assert output_of(build_part(method, bands=4, ratio=3, grid="area").eval()(lr, guide)).shape == (1, 4, 27, 30)
 
 
 @pytest.mark.parametrize("method", pansharpening_methods())
 def test_images_of_a_batch_do_not_mix(method: str) -> None:
-    lr, guide = pair(4, 4, (16, 16), images=2)
+    lr, guide = pair(4, 4, (5, 6), images=2)
     network = build_part(method, bands=4).eval()
     with torch.no_grad():
         together = output_of(network(lr, guide))
         apart = torch.cat([output_of(network(lr[i : i + 1], guide[i : i + 1])) for i in range(2)])
-    torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
+    # rounding grows with the values, which fresh weights of some methods make large
+    torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5 * max(1.0, float(together.abs().max())))

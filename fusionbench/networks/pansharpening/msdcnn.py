@@ -49,8 +49,7 @@ class MSDCNN(nn.Module):
         """
         grey = torch.tensor([0.05, 0.5]).view(2, 1, 1, 1).expand(2, bands + 1, 33, 33)
         lowest = self._sum(grey)[..., 16, 16].amin(dim=0)
-        bias = cast(nn.Parameter, self.conv5.bias)
-        bias += (0.05 - lowest).clamp_min(0)
+        cast(nn.Parameter, self.conv5.bias).add_((0.05 - lowest).clamp_min(0))
 
     def _sum(self, stack: Tensor) -> Tensor:
         a = relu(self.conv1(stack))

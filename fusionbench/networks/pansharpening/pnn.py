@@ -15,6 +15,11 @@ INPUTS = ("MS", "MS_PAN", "MS_PAN_NDxI")
 INDICES = {8: ((4, 7), (0, 7), (2, 3), (5, 0)), 4: ((3, 2), (1, 3))}
 
 
+def radiometric_indices(ms: Tensor, pairs: tuple[tuple[int, int], ...]) -> Tensor:
+    """Normalised differences (a - b) / (a + b) of pairs of bands: [N,B,h,w] -> [N,len(pairs),h,w], in [-1, 1]."""
+    return torch.stack([(ms[:, a] - ms[:, b]) / (ms[:, a] + ms[:, b]).clamp_min(1e-6) for a, b in pairs], dim=1)
+
+
 class PNN(nn.Module):
     """PNN: three convolutions (9, 5, 5) from the stack of upsampled MS and PAN straight to the fused bands.
 
@@ -47,8 +52,7 @@ class PNN(nn.Module):
         if self.inputs != "MS":
             channels.append(guide)
         if self.pairs:
-            indices = [(lr[:, a] - lr[:, b]) / (lr[:, a] + lr[:, b]).clamp_min(1e-6) for a, b in self.pairs]
-            channels.append(expand(torch.stack(indices, dim=1), self.ratio, self.grid))
+            channels.append(expand(radiometric_indices(lr, self.pairs), self.ratio, self.grid))
         x = pad(torch.cat(channels, dim=1), (self.border,) * 4, mode="replicate")
         return self.conv3(relu(self.conv2(relu(self.conv1(x)))))
 
