@@ -355,7 +355,8 @@ def read_scenes(folder: Path) -> list[SceneRow]:
         line = dict(zip(header, cells, strict=True))
         numbers = {c: _number(path, number, c, v) for c, v in line.items() if c not in _FIXED and v != ""}
         measured = {c: numbers.pop(c) for c in _MEASURED if c in numbers}
-        rows.append(SceneRow(**{c: line[c] for c in _FIXED}, values=numbers, **measured))
+        names = [line[c] for c in _FIXED]
+        rows.append(SceneRow(names[0], names[1], names[2], names[3], numbers, **measured))
     return rows
 
 

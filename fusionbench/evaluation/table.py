@@ -29,7 +29,8 @@ def remarks(metrics: Metrics) -> list[str]:
     if metrics.training.converged is False:
         lines.append(
             f"{marks.DAGGER} not converged: {metrics.training.watched or 'the validation value'} still fell "
-            f"{_percent(metrics.training.improvement)} in the last quarter of {marks.count(metrics.training.steps)} steps."
+            f"{_percent(metrics.training.improvement)} in the last quarter of {marks.count(metrics.training.steps)} "
+            "steps."
         )
     for test_set in metrics.sets.values():
         n = len(test_set.scenes)
