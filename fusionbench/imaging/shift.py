@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,18 +33,20 @@ def shift(x: Tensor, dy: float, dx: float) -> Tensor:
 
     A Kaiser-windowed sinc of 24 samples per axis, weights of sum 1. No shift is left out: 0 goes the same way.
     """
-    for axis, move in ((-2, float(dy)), (-1, float(dx))):
-        whole = math.floor(-move)
-        part = -move - whole
-        offset = torch.arange(1 - HALF_WIDTH, HALF_WIDTH + 1, dtype=torch.float64)
-        reach = (part - offset) / HALF_WIDTH
-        window = torch.special.i0(BETA * (1 - reach**2).clamp(min=0).sqrt())
-        weight = torch.sinc(part - offset) * window
-        weight = torch.where(weight.abs() < 1e-15, 0.0, weight)  # sinc at whole numbers
-        weights = (weight / weight.sum()).tolist()
-        around = extend(x, HALF_WIDTH - 1 - whole, HALF_WIDTH + whole, axis, "symmetric")
-        x = weighted_sum(around, weights, axis, 0, x.shape[axis])
-    return x
+    return _move(_move(x, float(dy), -2), float(dx), -1)
+
+
+def _move(x: Tensor, move: float, axis: int) -> Tensor:
+    whole = math.floor(-move)
+    part = -move - whole
+    offset = torch.arange(1 - HALF_WIDTH, HALF_WIDTH + 1, dtype=torch.float64)
+    reach = (part - offset) / HALF_WIDTH
+    window = torch.special.i0(BETA * (1 - reach**2).clamp(min=0).sqrt())
+    weight = torch.sinc(part - offset) * window
+    weight = torch.where(weight.abs() < 1e-15, 0.0, weight)  # sinc at whole numbers
+    weights = (weight / weight.sum()).tolist()
+    around = extend(x, HALF_WIDTH - 1 - whole, HALF_WIDTH + whole, axis, "symmetric")
+    return weighted_sum(around, weights, axis, 0, x.shape[axis])
 
 
 def estimate_shift(lr: Tensor, guide: Tensor, ratio: int, grid: str) -> ShiftEstimate:
@@ -63,21 +66,26 @@ def estimate_shift(lr: Tensor, guide: Tensor, ratio: int, grid: str) -> ShiftEst
     pan = gaussian_low_pass(guide.double(), ratio)[0]
     ms = expand(lr.double(), ratio, grid)
     margin = min(4 * ratio, *(n // 4 for n in pan.shape))
-    inner = tuple(slice(margin, n - margin, max(ratio // 2, 1)) for n in pan.shape)
-    basis = _orthonormal(ms[(slice(None), *inner)].flatten(1))
+    rows, columns = (slice(margin, n - margin, max(ratio // 2, 1)) for n in pan.shape)
+    basis = _orthonormal(ms[:, rows, columns].flatten(1))
+    least = 1e-16 * float(pan.square().mean()) * basis.shape[1]
     around = pan
     for axis in (-2, -1):
         around = extend(around, SEARCH, SEARCH, axis, "symmetric")
 
     def explained(moved: Tensor) -> float:
-        values = moved[inner].flatten()
-        values = values - values.mean()
+        values = moved.flatten() - moved.mean()
         total = float(values @ values)
-        return float(((basis @ values) ** 2).sum()) / total if total > 1e-16 * float(pan.square().sum()) else 0.0
+        return float(((basis @ values) ** 2).sum()) / total if total > least else 0.0
 
     def at_whole(dy: int, dx: int) -> float:
-        rows, columns = (slice(SEARCH - d, SEARCH - d + n) for d, n in zip((dy, dx), pan.shape, strict=True))
-        return explained(around[rows, columns])
+        moved = around[SEARCH - dy : SEARCH - dy + pan.shape[0], SEARCH - dx : SEARCH - dx + pan.shape[1]]
+        return explained(moved[rows, columns])
+
+    def at(downs: Sequence[float], rights: Sequence[float]) -> Tensor:
+        moved = [_move(pan, dy, -2)[rows] for dy in downs]
+        scores = [[explained(_move(x, dx, -1)[:, columns]) for dx in rights] for x in moved]
+        return torch.tensor(scores, dtype=torch.float64)
 
     whole = range(-SEARCH, SEARCH + 1)
     table = {(dy, dx): at_whole(dy, dx) for dy in whole for dx in whole}
@@ -85,12 +93,9 @@ def estimate_shift(lr: Tensor, guide: Tensor, ratio: int, grid: str) -> ShiftEst
     dy, dx = max(table, key=lambda at: (table[at], -abs(at[0]) - abs(at[1])))
     best, place = table[dy, dx], (float(dy), float(dx))
     for step in (0.5, 0.125):
-        around_best = torch.tensor(
-            [[explained(shift(pan, place[0] + i * step, place[1] + j * step)) for j in (-1, 0, 1)] for i in (-1, 0, 1)]
-        )
-        moves = _vertex(around_best)
+        moves = _vertex(at(*([p - step, p, p + step] for p in place)))
         trial = tuple(min(max(p + step * m, -SEARCH), SEARCH) for p, m in zip(place, moves, strict=True))
-        value = explained(shift(pan, *trial))
+        value = float(at(trial[:1], trial[1:]))
         if value > best:
             best, place = value, (trial[0], trial[1])
     return ShiftEstimate(place[0], place[1], before, best)
@@ -109,7 +114,7 @@ def _vertex(z: Tensor) -> tuple[float, float]:
     at = torch.arange(-1.0, 2.0, dtype=torch.float64)
     y, x = (a.flatten() for a in torch.meshgrid(at, at, indexing="ij"))
     terms = torch.stack([torch.ones_like(y), y, x, y * y, x * y, x * x], dim=1)
-    _, b, c, d, e, f = torch.linalg.lstsq(terms, z.double().flatten()[:, None]).solution[:, 0].tolist()
+    _, b, c, d, e, f = torch.linalg.lstsq(terms, z.flatten()[:, None]).solution[:, 0].tolist()
     determinant = 4 * d * f - e * e
     if d >= 0 or f >= 0 or determinant <= 0:
         return 0.0, 0.0
