@@ -12,5 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "read_checkpoint": "checkpoint",
         "rebuild": "checkpoint",
         "write_checkpoint": "checkpoint",
+        "Adversarial": "adversarial",
+        "Critic": "critic",
     },
 )

@@ -16,5 +16,8 @@ __getattr__, __dir__, __all__ = attach(
         "init_normal": "init",
         "SameConv2d": "tensorflow",
         "BatchStatisticsNorm2d": "tensorflow",
+        "Cycle": "derived",
+        "Lowered": "derived",
+        "Upsampled": "derived",
     },
 )

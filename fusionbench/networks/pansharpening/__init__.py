@@ -31,6 +31,7 @@ __getattr__, __dir__, __all__ = attach(
         "PGMANCritic": "pgman",
         "PSGAN": "psgan",
         "PSGANDiscriminator": "psgan",
+        "ColourView": "pancolorgan",
         "PanColorGAN": "pancolorgan",
         "PanColorGANDiscriminator": "pancolorgan",
         "PanGAN": "pan_gan",

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from fusionbench.errors import ConfigError
+from fusionbench.imaging import imresize
 from fusionbench.networks.blocks import pad_to_multiple
 from fusionbench.networks.blocks.resampling import enlarge, first_sample
 
@@ -151,3 +152,31 @@ class PanColorGANDiscriminator(nn.Module):
 
     def forward(self, lr: Tensor, guide: Tensor, image: Tensor) -> Tensor:
         return self.body(torch.cat([lr, guide, image], dim=1))
+
+
+class ColourView(nn.Module):
+    """What PanColorGAN trains on: MS alone, its blurred version and its band mean in place of PAN.
+
+    Shapes: target [N,B,H,W] -> lr (of the target's size), guide [N,1,H,W] and target, each band stretched to [-1, 1].
+
+    Args:
+        ratio: MS is blurred by shrinking it this many times and enlarging it again (bicubic).
+        random: the shrunk size is drawn for each image between 20/256 and 79/256 of the patch ("+RD"), not 1 / ratio.
+    """
+
+    LOW, HIGH = 20 / 256, 79 / 256
+
+    def __init__(self, ratio: int = 4, random: bool = True) -> None:
+        super().__init__()
+        self.ratio, self.random = ratio, random
+
+    def forward(self, target: Tensor) -> dict[str, Tensor]:
+        scaled = to_unit(target)
+        blurred = torch.cat([self._blurred(image) for image in scaled.split(1)]).clamp(-1, 1)
+        return {"lr": blurred, "guide": to_unit(target.mean(dim=1, keepdim=True)), "target": scaled}
+
+    def _blurred(self, image: Tensor) -> Tensor:
+        rows, columns = image.shape[-2:]
+        share = self.LOW + (self.HIGH - self.LOW) * torch.rand(()).item() if self.random else 1 / self.ratio
+        small = imresize(image, (max(round(rows * share), 1), max(round(columns * share), 1)))
+        return imresize(small, (rows, columns))
