@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fusionbench.building import build
 from fusionbench.errors import ConfigError
@@ -93,7 +94,7 @@ def build_trainer(
             profiler=settings.get("profiler"),
             default_root_dir=run_dir,
         )
-    except (ValueError, RuntimeError) as error:  # MisconfigurationException is one of them
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
 
 
@@ -135,6 +136,7 @@ def _quiet() -> None:
         ".*does not have many workers.*",
         ".*smaller than the logging interval.*",
         ".*is not resumable.*",
+        ".*across ranks is zero.*",
         ".*`isinstance\\(treespec, LeafSpec\\)`.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from fusionbench.regimes.checkpoint import checkpoint_facts
+from fusionbench.regimes.checkpoint import checkpoint_facts, read_checkpoint
 from fusionbench.regimes.logger import CsvLogger
 from fusionbench.regimes.training import build_trainer
 from tests.regimes import small
@@ -83,3 +83,39 @@ def test_a_cut_at_every_step(tmp_path, lengths):
                 run(folder, CutAt(step, validating), **lengths)
             except Cut:
                 assert_equal(whole, outcome(folder, run(folder, **lengths)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cut_with_loader_processes(tmp_path, workers):
+    whole = outcome(tmp_path / "whole", run(tmp_path / "whole"))
+    folder = tmp_path / "cut"
+    with pytest.raises(Cut):
+        run(folder, CutAt(8), workers=workers)
+    assert_equal(whole, outcome(folder, run(folder, workers=workers)))
+
+
+def test_asked_to_end_it_saves_after_the_running_step_and_continues(tmp_path):
+    whole = outcome(tmp_path / "whole", run(tmp_path / "whole", checkpoint_every=None))
+    for asked in (2, 4, 5):  # in the middle of an epoch, at a validation, at the end of an epoch
+        folder, calls = tmp_path / str(asked), iter([*[False] * (asked - 1), True])
+        with pytest.raises(SystemExit):
+            run(folder, stop=lambda calls=calls: next(calls), checkpoint_every=None)
+        state = read_checkpoint(folder / "checkpoints" / "last.ckpt")
+        assert state["fusionbench"]["training"]["steps"] == asked
+        assert_equal(whole, outcome(folder, run(folder, checkpoint_every=None)))
+
+
+def test_without_validation_data_the_last_state_is_the_best(tmp_path):
+    regime = run(tmp_path, val=0)
+    assert regime.facts["training"]["best_step"] == 12
+    assert regime.facts["training"]["selected_on"] == "nothing (last step)"
+    whole = outcome(tmp_path, regime)
+    folder = tmp_path / "cut"
+    with pytest.raises(Cut):
+        run(folder, CutAt(7), val=0)
+    assert_equal(whole, outcome(folder, run(folder, val=0)))
+
+
+def test_a_complete_training_is_only_tested_again(tmp_path):
+    before = outcome(tmp_path, run(tmp_path))
+    assert_equal(before, outcome(tmp_path, run(tmp_path, CutAt(1))))
