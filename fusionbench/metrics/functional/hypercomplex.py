@@ -15,7 +15,7 @@ from fusionbench.metrics.functional.windows import split_blocks
 EPS = torch.finfo(torch.float64).eps
 
 # Elements of the blocks worked on together.
-PIECE = 1 << 18
+PIECE = 1 << 17
 
 
 @torch.no_grad()
@@ -46,28 +46,34 @@ def _q2n(image: Image, block: int) -> Tensor:
     count, height, width = image.reference.shape
     _check_digital_numbers(image)
     rows, columns = (_mirrored(size, block, image.reference.device) for size in (height, width))
+    fits = len(columns) == width
     step = max(1, PIECE // (count * block * len(columns))) * block
     values = []
     for part in rows.split(step):
-        valid = None if image.valid is None else image.valid[part][:, columns]
-        x, y = (
-            split_blocks(_digital(double(bands[:, part][:, :, columns], valid)), block)
-            for bands in (image.reference, image.estimate)
-        )
+        pieces = [image.reference[:, part], image.estimate[:, part]]
+        valid = None if image.valid is None else image.valid[part]
+        if not fits:
+            pieces, valid = [z[..., columns] for z in pieces], None if valid is None else valid[:, columns]
+        blocks = [split_blocks(z, block) for z in pieces]
         if valid is not None:
             whole = split_blocks(valid[None], block).all(-1)[:, 0]
-            x, y = x[whole], y[whole]
-        values.append(_block_values(x, y))
+            blocks = [z[whole] for z in blocks]
+        values.append(_block_values(*(_digital(z) for z in blocks)))
     return torch.cat(values).mean()
 
 
 def _block_values(x: Tensor, y: Tensor) -> Tensor:
-    """Q2n of blocks [k,B,n] of reference and estimate -> [k]."""
+    """Q2n of blocks [k,B,n] of reference and estimate -> [k].
+
+    The numbers are whole, so their sums are exact in float64, and so is what is zero.
+    """
     _, count, n = x.shape
     signs, components, size = _product(count)
-    mx, my = x.mean(-1), y.mean(-1)
-    x, y = x - mx[..., None], y - my[..., None]
-    var_x, var_y = x.square().sum(-1) / (n - 1), y.square().sum(-1) / (n - 1)
+    sx, sy = x.sum(-1), y.sum(-1)
+    xx, yy = (torch.linalg.vecdot(z, z) for z in (x, y))
+    xy = torch.bmm(x, y.mT)
+    mx, my = sx / n, sy / n
+    var_x, var_y = ((n * zz - z * z) / (n * (n - 1)) for zz, z in ((xx, sx), (yy, sy)))
     sd = torch.where(var_x == 0, EPS, var_x.sqrt())
     scale = torch.where(mx == 0, 1.0, 1 / sd)
 
@@ -76,7 +82,7 @@ def _block_values(x: Tensor, y: Tensor) -> Tensor:
     luminance = 2 * (norm_x * norm_y).sqrt() / (norm_x + norm_y)
     variance = (var_x / sd.square() + var_y * scale.square()).sum(-1)
 
-    covariance = torch.bmm(x / sd[..., None], (y * scale[..., None]).transpose(1, 2)) / (n - 1)
+    covariance = (n * xy - sx[:, :, None] * sy[:, None]) / (n * (n - 1)) / sd[:, :, None] * scale[:, None]
     terms = (covariance * signs.to(x.device)).flatten(1)
     q = terms.new_zeros(len(terms), size).index_add_(1, components.to(x.device), terms)
     contrast = 2 * torch.linalg.vector_norm(q, dim=1) / variance
@@ -107,10 +113,8 @@ def _product(bands: int) -> tuple[Tensor, Tensor, int]:
 
 
 def _digital(x: Tensor) -> Tensor:
-    """Whole numbers of 16 bits: halves up, out of range to its ends; NaN stays."""
-    x = x.clamp(0, 65535)
-    whole = x.floor()
-    return whole + (x - whole >= 0.5)
+    """Whole numbers of 16 bits in float64: halves up, out of range to its ends; NaN stays."""
+    return x.to(torch.float64, copy=True).clamp_(0, 65535).add_(0.5).floor_()
 
 
 def _mirrored(size: int, block: int, device: torch.device) -> Tensor:

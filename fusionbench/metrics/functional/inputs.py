@@ -103,6 +103,17 @@ def bands(image: Image) -> Iterator[tuple[Tensor, Tensor]]:
         yield double(image.reference[group], image.valid), double(image.estimate[group], image.valid)
 
 
+def row_strips(image: Image) -> Iterator[Image]:
+    """The image in strips of rows, all bands, few enough pixels for a plane of them to stay in cache."""
+    height, width = image.reference.shape[-2:]
+    rows = max(1, CHUNK // width)
+    for top in range(0, height, rows):
+        part = slice(top, top + rows)
+        yield Image(
+            image.reference[:, part], image.estimate[:, part], None if image.valid is None else image.valid[part]
+        )
+
+
 def pixel_count(image: Image) -> Tensor:
     """Number of valid pixels, float64."""
     height, width = image.reference.shape[-2:]

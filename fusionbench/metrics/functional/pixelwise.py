@@ -9,7 +9,18 @@ import torch
 from torch import Tensor
 
 from fusionbench.errors import ConfigError
-from fusionbench.metrics.functional.inputs import FLAT, Border, Image, bands, images, per_image, pixel_count, stack
+from fusionbench.metrics.functional.inputs import (
+    FLAT,
+    Border,
+    Image,
+    bands,
+    double,
+    images,
+    per_image,
+    pixel_count,
+    row_strips,
+    stack,
+)
 
 
 def _band_mse(image: Image) -> Tensor:
@@ -151,21 +162,25 @@ def sam(
         raise ConfigError(f"sam knows unit degrees|radians, got {unit!r}")
     values = []
     for image in images(reference, estimate, valid, border):
-        dot, xx, yy = (
-            torch.zeros(image.reference.shape[1:], dtype=torch.float64, device=reference.device) for _ in range(3)
-        )
-        for x, y in bands(image):
-            dot += (x * y).sum(0)
-            xx += x.square().sum(0)
-            yy += y.square().sum(0)
-        norm = (xx * yy).sqrt_()
-        counted = norm != 0
-        if image.valid is not None:
-            counted &= image.valid
-        angle = torch.acos((dot / norm).clamp_(-1, 1))
-        values.append(torch.where(counted, angle, 0.0).sum() / counted.sum())
+        angles = [_angle_sum(strip) for strip in row_strips(image)]
+        total, counted = torch.stack(angles).sum(0)
+        values.append(total / counted)
     radians = stack(values, reference)
     return radians.rad2deg() if unit == "degrees" else radians
+
+
+def _angle_sum(image: Image) -> Tensor:
+    """Sum of the angles in radians, and the number of pixels that have one."""
+    dot, xx, yy = torch.zeros(3, *image.reference.shape[1:], dtype=torch.float64, device=image.reference.device)
+    for x, y in zip(image.reference, image.estimate, strict=True):
+        x, y = double(x, image.valid), double(y, image.valid)
+        dot.addcmul_(x, y)
+        xx.addcmul_(x, x)
+        yy.addcmul_(y, y)
+    norm = xx.mul_(yy).sqrt_()
+    counted = norm != 0
+    angle = torch.acos(dot.div_(norm).clamp_(-1, 1))
+    return torch.stack([torch.where(counted, angle, 0.0).sum(), counted.sum()])
 
 
 @torch.no_grad()

@@ -37,12 +37,15 @@ def uiqi(
 
     def quality(x: Tensor, y: Tensor) -> Tensor:
         n = block * block
-        sx, sy, squares, sxy = window_sums(torch.stack([x, y, x * x + y * y, x * y]), block)
-        product, means = sx * sy, sx * sx + sy * sy
-        variances = n * squares - means
+        sx, sy, sxy = (window_sums(z, block) for z in (x, y, x * y))
+        squares = window_sums((x * x).addcmul_(y, y), block)
+        product, means = sx * sy, (sx * sx).addcmul_(sy, sy)
+        variances = torch.sub(n * squares, means)
+        covariances = (n * sxy).sub_(product)
+        if means.min() > 0 and torch.sub(variances, squares, alpha=ROUNDING * n).min() > 0:
+            return covariances.mul_(product).mul_(4).div_(variances.mul_(means))
         flat = variances <= ROUNDING * n * squares
-        bottom = torch.where(flat, 1.0, variances) * means
-        top = 2 * product * torch.where(flat, 1.0, 2 * (n * sxy - product))
+        top, bottom = torch.where(flat, 2.0, 4 * covariances) * product, torch.where(flat, 1.0, variances) * means
         return torch.where(means == 0, 1.0, top / bottom)
 
     return stack([map_mean(image, block, quality) for image in images(reference, estimate, valid, border)], reference)

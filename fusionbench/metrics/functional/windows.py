@@ -11,7 +11,7 @@ from fusionbench.errors import ConfigError, DataError
 from fusionbench.metrics.functional.inputs import Border, Image, check_valid, cut, double
 
 # Elements of one strip: a few of them in float64 fit the cache of a core.
-STRIP = 1 << 15
+STRIP = 1 << 17
 
 
 def window_sums(x: Tensor, size: int) -> Tensor:
