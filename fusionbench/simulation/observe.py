@@ -1,0 +1,162 @@
+"""A PAN / MS sensor looks at a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fusionbench.errors import ConfigError
+from fusionbench.sensors import Sensor
+from fusionbench.simulation.materials import categories
+from fusionbench.simulation.noise import cascade, stream
+from fusionbench.simulation.optics import BandView, blur, digitise, gaussian_taps, halve, sample, view
+from fusionbench.simulation.scene import Scene, build_scene
+
+FINER = 2  # scene pixels per PAN pixel
+STRIP = 64  # rows of the scene rendered at once: they stay in the processor's cache
+TRUTH = ("first", "second", "mix", "classes", "height", "terrain", "shadow")
+SHIFT_SD, SHIFT_MOST, WARP_SD = 0.15, 0.4, 0.1  # MS px
+
+
+def simulate_pair(
+    sensor: Sensor, seed: int, size: int, truth: bool = False, registered: bool = False, day: int | None = None
+) -> dict[str, Any]:
+    """Simulate the PAN and MS images of a seed's scene on the area grid.
+
+    Args:
+        sensor: its record; the true MTF gains lie within 10 % of the record's.
+        seed: 0 or above: same seed, same images, on any machine.
+        size: MS pixels in one direction.
+        truth: return what no sensor tells, too.
+        registered: no shift, no warp and no vehicle that moves between PAN and MS.
+        day: of the year; None: drawn from the seed.
+
+    Returns:
+        ``ms`` uint16 [B, size, size], ``pan`` uint16 [1, r size, r size], ``meta`` (plain values), and with ``truth``
+        a dict: ``reference`` float32 [B, r size, r size] (DN, no noise, the MTF of MS at PAN's sampling, as MS's
+        geometry), ``first``, ``second``, ``mix``, ``classes``, ``height``, ``terrain``, ``shadow`` [N, N] on the
+        scene's grid (N = 2 r size), ``displacement`` float32 [2, size, size] in MS px (rows, columns).
+
+    Raises:
+        ConfigError: a negative seed or a size below 16.
+    """
+    if seed < 0 or size < 16:
+        raise ConfigError(f"simulate: seed={seed}, size={size}: the seed must be 0 or above, the size 16 px or above")
+    ratio = sensor.ratio
+    step = FINER * ratio
+    scene = build_scene(seed, _multiple(size * step), sensor.gsd / step, 0.0 if registered else sensor.gsd, day)
+    rng = stream(seed, f"instrument {sensor.name}")
+    true_gains = [round(band.mtf * (1 + rng.uniform(-0.1, 0.1)), 6) for band in (*sensor.bands, sensor.pan)]
+    views = [view(band, scene.air) for band in (*sensor.bands, sensor.pan)]
+    displacement = _displacement(rng, size, registered)
+    noise = [round(rng.uniform(100, 200), 3) for _ in sensor.bands] + [round(rng.uniform(60, 170), 3)]
+    exposure = round(rng.uniform(0.92, 1.08), 6)
+    halved, pan = _render(scene, views)
+    side = size * ratio
+    pan_image = halve(blur(pan, gaussian_taps(true_gains[-1], 0.25, 0.25)))[:side, :side]
+    planes = [
+        _at_ms(plane, gain, ratio, size, displacement) for plane, gain in zip(halved, true_gains[:-1], strict=True)
+    ]
+    scales = [exposure * sensor.full_scale / full_reflectance(band.center) for band in (*sensor.bands, sensor.pan)]
+    offsets = [round(rng.uniform(0.0, 0.004) * sensor.full_scale, 3) for _ in scales]
+    bits = [
+        digitise(plane, scale, offset, snr, rng, sensor.full_scale)
+        for plane, scale, offset, snr in zip([*planes, pan_image], scales, offsets, noise, strict=True)
+    ]
+    meta = {
+        "sensor": sensor.name, "seed": seed, "size": size, "regions": list(scene.regions), "day": scene.day,
+        "sun_elevation": scene.sun.elevation, "sun_azimuth": scene.sun.azimuth, "haze": scene.air.haze,
+        "mtf_gains": true_gains[:-1], "pan_gain": true_gains[-1], "snr": noise,
+        "shift": [round(float(axis.mean(dtype=np.float64)), 4) for axis in displacement],
+    }  # fmt: skip
+    pair: dict[str, Any] = {"ms": np.stack(bits[:-1]), "pan": bits[-1][None], "meta": meta}
+    if truth:
+        pair["truth"] = {
+            "reference": np.stack([
+                blur(plane, gaussian_taps(gain, 0.5, 0.25))[:side, :side] * np.float32(scale) + np.float32(offset)
+                for plane, gain, scale, offset in zip(halved, true_gains[:-1], scales[:-1], offsets[:-1], strict=True)
+            ]),
+            "displacement": displacement,
+            **{name: getattr(scene, name) for name in TRUTH},
+        }  # fmt: skip
+    return pair
+
+
+def full_reflectance(wavelength: float) -> float:
+    """Apparent reflectance that gives the largest digital number, by wavelength in nm: plants need room beyond 700."""
+    return 0.62 if wavelength < 690 else 0.80 if wavelength < 760 else 1.0
+
+
+def _multiple(pixels: int) -> int:
+    return -(-pixels // 16) * 16
+
+
+def _displacement(rng: np.random.Generator, size: int, registered: bool) -> np.ndarray:
+    """[2, size, size] MS px: where MS looks, beside where it should: one shift and a smooth warp."""
+    shift = rng.normal(0, SHIFT_SD, 2)
+    shift *= min(1.0, SHIFT_MOST / max(float(np.sqrt((shift**2).sum())), 1e-9))
+    warp = np.stack([cascade(rng, size, size, {7: WARP_SD}) for _ in range(2)])
+    warp += np.round(shift, 6).astype(np.float32)[:, None, None]
+    return warp * np.float32(not registered)
+
+
+def _at_ms(plane: np.ndarray, gain: float, ratio: int, size: int, displacement: np.ndarray) -> np.ndarray:
+    """One band at the MS pixels' centres, through the instrument's point spread."""
+    blurred = blur(plane, gaussian_taps(gain, 0.5 / ratio, 0.25 / ratio))
+    centre = (np.arange(size, dtype=np.float32) * ratio + (ratio - 1) / 2).astype(np.float32)
+    rows = centre[:, None] + displacement[0] * np.float32(ratio)
+    columns = centre[None, :] + displacement[1] * np.float32(ratio)
+    return sample(blurred, rows, columns)
+
+
+def _with_vehicles(scene: Scene, moment: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels with the moving vehicles where they are at PAN's (0) or MS's (1) moment."""
+    first, second = scene.first.copy(), scene.second.copy()
+    for places in scene.moving:
+        rows, columns, label = places[moment]
+        dry = categories()[first[rows, columns]] != 0
+        first[rows[dry], columns[dry]] = label
+        second[rows[dry], columns[dry]] = label
+    return first, second
+
+
+def _render(scene: Scene, views: Sequence[BandView]) -> tuple[np.ndarray, np.ndarray]:
+    """Radiance of the MS bands averaged over 2x2 scene pixels, [B, N/2, N/2], and of PAN, the last view, [N, N]."""
+    size = scene.first.shape[0]
+    *bands, pan_view = views
+    halved = np.empty((len(bands), size // 2, size // 2), np.float32)
+    pan = np.empty((size, size), np.float32)
+    pan_labels, ms_labels = _with_vehicles(scene, 0), _with_vehicles(scene, 1)
+    for start in range(0, size, STRIP):
+        rows = slice(start, min(start + STRIP, size))
+        half = slice(rows.start // 2, rows.stop // 2)
+        for labels, wanted in ((ms_labels, bands), (pan_labels, [pan_view])):
+            first, second = labels[0][rows].astype(np.intp), labels[1][rows].astype(np.intp)
+            for index, one in enumerate(wanted):
+                strip = _radiance(scene, one, rows, first, second)
+                if wanted is bands:
+                    halved[index, half] = halve(strip)
+                else:
+                    pan[rows] = strip
+    return halved, pan
+
+
+def _radiance(scene: Scene, one: BandView, rows: slice, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Apparent reflectance of some rows in one band: mixing, variability, light and air."""
+    a, b = one.mean.take(first), one.mean.take(second)
+    value = (b - a) * scene.mix[rows]
+    value += a
+    a *= b
+    a *= scene.bilinear[rows]
+    value += a
+    value += one.aged.take(first) * scene.aged[rows]
+    value += one.tinted.take(first) * scene.tinted[rows]
+    value *= scene.bright[rows]
+    np.maximum(value, np.float32(0.003), out=value)
+    light = scene.direct[rows] * np.float32(one.direct)
+    light += scene.sky[rows] * np.float32(one.diffuse)
+    value *= light
+    value += np.float32(one.path)
+    return value

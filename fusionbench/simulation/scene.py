@@ -1,0 +1,184 @@
+"""A scene: a place of some 300 m to 8 km with land cover, heights, materials and light, made from a seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusionbench.simulation.buildings import build
+from fusionbench.simulation.canvas import Canvas
+from fusionbench.simulation.ground import lay_ground, lay_water
+from fusionbench.simulation.light import Atmosphere, Sun, cast_shadow, sky_view, slope_light, sun_at
+from fusionbench.simulation.materials import categories
+from fusionbench.simulation.noise import field, lognormal, stream
+from fusionbench.simulation.plants import plant
+from fusionbench.simulation.streets import Streets
+
+# seed modulo 4 -> what the two parts of a scene are; training seeds of the data configs never see "wild"
+LANDSCAPES = (("farmland", "wild"), ("urban", "suburb"), ("suburb", "farmland"), ("wild", "suburb"))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything about a place that a sensor could look at; maps are [N, N] on the scene's grid.
+
+    Args:
+        seed: it was made from.
+        pixel: m.
+        regions: names of its two parts.
+        day: of the year it is seen on.
+        sun: position of the sun.
+        air: the atmosphere.
+        first, second: uint8 labels of the two materials of a pixel (positions in ``materials.library()``).
+        mix: float32 share of the second.
+        bright: float32 factor on the reflectance.
+        aged, tinted: float32 shape components of the materials, in standard deviations.
+        bilinear: float32 strength of light reflected twice between the two materials, mostly 0.
+        height: float32 m above the ground (nDSM).
+        terrain: float32 m, height of the ground.
+        shadow: float32 share of direct light taken away, 0..1.
+        direct: float32 direct light over that on level sunlit ground.
+        sky: float32 share of the sky in view.
+        moving: vehicles as (rows, columns, label), at PAN's and at MS's moment.
+    """
+
+    seed: int
+    pixel: float
+    regions: tuple[str, str]
+    day: int
+    sun: Sun
+    air: Atmosphere
+    first: np.ndarray
+    second: np.ndarray
+    mix: np.ndarray
+    bright: np.ndarray
+    aged: np.ndarray
+    tinted: np.ndarray
+    bilinear: np.ndarray
+    height: np.ndarray
+    terrain: np.ndarray
+    shadow: np.ndarray
+    direct: np.ndarray
+    sky: np.ndarray
+    moving: list[tuple[tuple[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray, int]]]
+
+    @property
+    def classes(self) -> np.ndarray:
+        """[N, N] uint8: class of the larger of the two materials (positions in ``materials.CLASSES``)."""
+        larger = np.where(self.mix > 0.5, self.second, self.first)
+        return categories()[larger]
+
+
+def build_scene(seed: int, size: int, pixel: float, displacement: float, day: int | None = None) -> Scene:
+    """Make the scene of a seed.
+
+    Args:
+        seed: 0 or above; seed modulo 4 chooses the landscapes.
+        size: px in one direction, a multiple of 8.
+        pixel: m.
+        displacement: m, unit of what vehicles drive between two exposures (0.5 to 3 of it): the MS pixel.
+        day: of the year; None: drawn from the seed, between day 95 and 290.
+
+    Raises:
+        ValueError: a size that is no multiple of 8.
+    """
+    if size % 8:
+        raise ValueError(f"size={size}: a scene has a multiple of 8 pixels")
+    rng = stream(seed, "scene")
+    scale = max(1.0, pixel / 0.3) ** 0.85
+    drawn = int(rng.integers(95, 291))
+    day = drawn if day is None else day
+    sun = sun_at(day, rng.uniform(30, 48), rng.uniform(10.0, 11.2))
+    air = Atmosphere(round(rng.uniform(0.045, 0.075), 6), round(rng.uniform(2.6, 3.6), 6))
+    canvas, streets, terrain = _plan(seed, size, pixel, scale, displacement)
+    lay_ground(canvas, stream(seed, "ground"), streets, day)
+    for part in (0, 1):
+        build(canvas, stream(seed, f"buildings {part}"), part, streets[part])
+    lay_water(canvas, stream(seed, "water"), "wild" in LANDSCAPES[seed % 4])
+    for part in (0, 1):
+        plant(canvas, stream(seed, f"plants {part}"), part, streets[part])
+    return _light(seed, canvas, terrain, day, sun, air)
+
+
+def _plan(
+    seed: int, size: int, pixel: float, scale: float, displacement: float
+) -> tuple[Canvas, tuple[Streets, Streets], np.ndarray]:
+    """Terrain, the two regions, and the street grid of each."""
+    rng = stream(seed, "plan")
+    names = LANDSCAPES[seed % 4]
+    half = size * pixel / 2
+    axis = ((np.arange(size) + 0.5) * pixel - half).astype(np.float32)
+    x, y = axis[None, :], axis[:, None]
+    turn = rng.uniform(0, 2 * math.pi)
+    wander = field(rng, size, pixel, {half / 2: 0.8, half / 8: 0.25})
+    line = np.float32(round(math.cos(turn), 6)) * x + np.float32(round(math.sin(turn), 6)) * y
+    region = (line + wander * np.float32(0.22 * half) > np.float32(rng.uniform(0.0, 0.35) * half)).astype(np.uint8)
+    bend = (
+        field(rng, size, pixel, {170 * scale: 9 * scale}),
+        field(rng, size, pixel, {170 * scale: 9 * scale}),
+    )
+    frame, streets = [], []
+    u, v = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
+    reach = 1.5 * half + 60 * scale
+    for part in (0, 1):
+        angle = rng.uniform(0, math.pi)
+        cosine, sine = round(math.cos(angle), 6), round(math.sin(angle), 6)
+        inside = region == part
+        np.copyto(u, np.float32(cosine) * x + np.float32(sine) * y + bend[0], where=inside)
+        np.copyto(v, np.float32(-sine) * x + np.float32(cosine) * y + bend[1], where=inside)
+        frame.append((cosine, sine))
+        streets.append(Streets(stream(seed, f"streets {part}"), names[part], reach, scale))
+    low, high = streets[0].region.relief
+    relief = rng.uniform(low, high) * scale
+    terrain = field(
+        rng, size, pixel, {300 * scale: 0.2 * relief, 80 * scale: 0.03 * relief, 25 * scale: 0.006 * relief}
+    )
+    zero = np.zeros((size, size), np.float32)
+    canvas = Canvas(
+        pixel=pixel, scale=scale, frame=(frame[0], frame[1]), region=region, bend=bend, u=u, v=v,
+        first=np.zeros((size, size), np.uint8), second=np.zeros((size, size), np.uint8), mix=zero,
+        bright=_brightness(seed, size, pixel, scale), aged=_component(seed, "aged", size, pixel, scale),
+        tinted=_component(seed, "tinted", size, pixel, scale), height=zero.copy(), relief=zero.copy(),
+        displacement=displacement, moving=[],
+    )  # fmt: skip
+    return canvas, (streets[0], streets[1]), terrain
+
+
+def _brightness(seed: int, size: int, pixel: float, scale: float) -> np.ndarray:
+    scales = {
+        24 * scale: 0.06,
+        10 * scale: 0.07,
+        4 * scale: 0.07,
+        1.6 * scale: 0.07,
+        0.6 * scale: 0.07,
+        0.25 * scale: 0.06,
+    }
+    return lognormal(field(stream(seed, "brightness"), size, pixel, scales))
+
+
+def _component(seed: int, name: str, size: int, pixel: float, scale: float) -> np.ndarray:
+    scales = {20 * scale: 0.45, 7 * scale: 0.45, 2.5 * scale: 0.35, 0.8 * scale: 0.25}
+    return np.clip(field(stream(seed, name), size, pixel, scales), -2.5, 2.5)
+
+
+def _light(seed: int, canvas: Canvas, terrain: np.ndarray, day: int, sun: Sun, air: Atmosphere) -> Scene:
+    surface = canvas.height + terrain
+    shadow = cast_shadow(surface, canvas.pixel, sun, 0.4 * canvas.scale)
+    canvas.relief += terrain
+    direct = slope_light(canvas.relief, canvas.pixel, sun)
+    direct[categories()[canvas.first] == 0] = 1  # water is level
+    direct *= np.float32(1) - shadow
+    sky = sky_view(surface, canvas.pixel, 12 * canvas.scale)
+    # light goes to and fro where two materials interlock: canopies over soil, crops in rows
+    interlocked = canvas.mix * (np.float32(1) - canvas.mix) * np.float32(4)
+    bilinear = np.where(
+        (canvas.first != canvas.second) & (interlocked > 0.6), interlocked * np.float32(0.5), np.float32(0)
+    )
+    return Scene(
+        seed=seed, pixel=canvas.pixel, regions=LANDSCAPES[seed % 4], day=day, sun=sun, air=air, first=canvas.first,
+        second=canvas.second, mix=canvas.mix, bright=canvas.bright, aged=canvas.aged, tinted=canvas.tinted,
+        bilinear=bilinear, height=canvas.height, terrain=terrain, shadow=shadow, direct=direct, sky=sky,
+        moving=canvas.moving,
+    )  # fmt: skip
