@@ -14,7 +14,7 @@ from fusionbench.data.augment import check_augmentation, flip_batch
 from fusionbench.data.datasets import Facts, Hdf5Patches, Part, ReadyScenes, ScenePatches, WholeScenes
 from fusionbench.data.locate import ALIGNMENTS, SIMULATED
 from fusionbench.data.overlap import Overlap
-from fusionbench.data.parts import Protocol, collect, file_job, identity, simulated_job
+from fusionbench.data.parts import SIMULATION_CODE, Protocol, collect, file_job, identity, simulated_job
 from fusionbench.data.protocol import CODE
 from fusionbench.data.readers.image import ReadyScene, Scene
 from fusionbench.data.sources import Source, open_source
@@ -22,6 +22,7 @@ from fusionbench.data.split import SUBSETS, Piece, Split, SplitSettings, split_s
 from fusionbench.errors import ConfigError, DataError
 
 STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": (), None: SUBSETS}
+RESOLUTIONS = ("reduced", "full")
 VAL_BATCH = 32  # ready validation patches are scored together
 
 
@@ -49,6 +50,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         batch_size: training patches a step.
         patch: side of a training patch on the target's grid.
         patches_per_epoch: random patches called an epoch (scenes only).
+        train_on: ``reduced``, or ``full``: training patches are MS and PAN themselves, without a target (scenes only).
         workers: processes that read training batches.
         split: see `SplitSettings`.
         simulation: ``size`` in MS pixels, seeds ``train``, ``val``, ``test``.
@@ -80,6 +82,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         batch_size: int = 8,
         patch: int = 64,
         patches_per_epoch: int = 2000,
+        train_on: str = "reduced",
         workers: int = 0,
         split: Mapping[str, Any] | None = None,
         simulation: Mapping[str, Any] | None = None,
@@ -96,6 +99,8 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         for key, value, least in (("batch_size", batch_size, 1), ("patches_per_epoch", patches_per_epoch, 1)):
             if value < least:
                 raise ConfigError(f"data.{key}={value}: {least} or more")
+        if train_on not in RESOLUTIONS:
+            raise ConfigError(f"data.train_on={train_on}: one of {', '.join(RESOLUTIONS)}")
         if patch < ratio or patch % ratio:
             raise ConfigError(f"data.patch={patch}: a multiple of the ratio {ratio}, so that patches lie on both grids")
         self.name, self.sensor, self.ratio, self.grid, self.bits = name, dict(sensor), ratio, grid, bits
@@ -103,7 +108,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         self.simulated, self.collection, self.entry = source == SIMULATED, collection, dict(entry or {})
         self.root, self.nodata, self.align, self.augment = root, nodata, align, augment
         self.batch_size, self.workers = batch_size, workers
-        self.patch, self.patches_per_epoch = patch, patches_per_epoch
+        self.patch, self.patches_per_epoch, self.train_on = patch, patches_per_epoch, train_on
         self.settings = SplitSettings(**(split or {}))
         self.simulation = dict(simulation or {})
         self.seed, self.run_dir = seed, None if run_dir is None else Path(run_dir)
@@ -167,7 +172,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
     @property
     def fingerprint(self) -> str:
         """sha256 of all that the data depend on (files or seeds, split, protocol, code); known before building."""
-        source = self.source
+        source, code = self.source, (*CODE, *SIMULATION_CODE) if self.simulated else CODE
         files: dict[str, Any] = {
             "scenes": {scene.name: [identity(scene.ms), identity(scene.pan)] for scene in source.scenes},
             "reduced": [[r.name, *(identity(image) for image in r.roles.values())] for r in source.reduced],
@@ -179,8 +184,8 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
                 "files": self.simulation | {"sensor": self.sensor} if self.simulated else files,
                 "split": self.split.as_dict(),
                 "protocol": [self.ratio, self.grid, self.gains, self.bits, self.align, self.nodata],
-                "patch": [self.patch, self.patches_per_epoch, self.augment],
-                "code": cache.code_digest(CODE),
+                "patch": [self.patch, self.patches_per_epoch, self.augment, self.train_on],
+                "code": cache.code_digest(code),
             }
         )
 
@@ -263,10 +268,15 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
 
     def train_dataset(self) -> ScenePatches | Hdf5Patches:
         """Training patches; `item(index, rng)` gives one."""
+        if self.source.train is not None and self.train_on == "full":
+            raise ConfigError(
+                f"data.train_on=full: {self._origin()} holds training patches at reduced resolution only; "
+                "data.train_on=reduced trains on those, without their targets"
+            )
         if self.source.train is not None:
             return Hdf5Patches(self.source.train, self._facts(self.bits), "train")
         self._check_trainable("fit")
-        return ScenePatches(self.parts("train"), self.patch, self.patches_per_epoch)
+        return ScenePatches(self.parts("train"), self.patch, self.patches_per_epoch, self.train_on == "full")
 
     def train_dataloader(self) -> Any:
         """Batches of patches, in an order given by (seed, epoch)."""

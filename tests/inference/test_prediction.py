@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import torch
 from affine import Affine
 
 from fusionbench.errors import ConfigError, DataError, DataNotFoundError, RefusedError, UserError
-from fusionbench.inference import prediction
+from fusionbench.imaging.tiling import receptive_radius
+from fusionbench.inference import prediction, scene
 from fusionbench.inference.prediction import plan, predict_files
 from fusionbench.networks.pansharpening import DRPNN, MSDCNN, PNN, DiCNN, FusionNet, PanNet
 
@@ -39,6 +41,7 @@ from .scenes import (
 def test_result_does_not_depend_on_the_tile(network: type[torch.nn.Module], grid: str, tmp_path: Path) -> None:
     inputs = save_pair(tmp_path, texture(3, 23, 29), texture(1, 92, 116, seed=1))
     fuser = Fuser(seeded(network, 3, 4, grid))
+    fuser.network.radius = receptive_radius(fuser.network, 3, 4)  # measured once, not for every tile size
     known = facts(3, grid=grid)
     images = []
     for tile in (1000, 64, 49):
@@ -261,3 +264,24 @@ def test_truncated_raster(tmp_path: Path) -> None:
     inputs["guide"].write_bytes(data[:-1500])
     with pytest.raises(DataError, match=r"pan\.tif"):
         predict_files(Fuser(GuideOnly()), facts(2), inputs, tmp_path / "out.tif")
+
+
+def test_memory_is_bounded_by_the_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a read nor a fused window grows with the scene."""
+    largest: dict[int, int] = {}
+    read_window = scene.Raster.read
+
+    for rows in (60, 240):
+        seen: list[int] = []
+
+        def watched(self: scene.Raster, *where: tuple[int, int, int, int], seen: list[int] = seen) -> Any:
+            values, valid = read_window(self, *where)
+            seen.append(values.numel())
+            return values, valid
+
+        monkeypatch.setattr(scene.Raster, "read", watched)
+        inputs = save_pair(tmp_path, texture(2, rows, 40), texture(1, 4 * rows, 160, seed=1))
+        done = predict_files(Fuser(GuideOnly()), facts(2), inputs, tmp_path / "out.tif", tile=64, overlap=8)
+        assert done.tiles == -(-4 * rows // 64) * 3
+        largest[rows] = max(seen)
+    assert largest[60] == largest[240] == (64 + 2 * 8) ** 2
