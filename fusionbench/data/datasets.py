@@ -64,24 +64,26 @@ class Part:
 
 
 class ScenePatches(Dataset):
-    """Random patches of cached scenes at reduced resolution, aligned to the low-resolution grid.
+    """Random patches of cached scenes at reduced or at full resolution, aligned to the low-resolution grid.
 
     Args:
         parts: scenes, or parts of scenes.
-        patch: side in target pixels, a multiple of the ratio.
+        patch: side in pixels of the target (of PAN), a multiple of the ratio.
         per_epoch: number of patches called an epoch.
+        full: MS and PAN themselves, without a target, for methods that learn from the inputs alone.
 
     Raises:
         DataError: no part holds a patch without missing pixels.
     """
 
-    def __init__(self, parts: Sequence[Part], patch: int, per_epoch: int) -> None:
-        self.parts, self.patch, self.per_epoch = list(parts), patch, per_epoch
-        self._arrays: dict[int, tuple[np.ndarray, ...]] = {}
+    def __init__(self, parts: Sequence[Part], patch: int, per_epoch: int, full: bool = False) -> None:
+        self.parts, self.patch, self.per_epoch, self.full = list(parts), patch, per_epoch, full
+        self._names = {"lr": "ms", "guide": "pan"} if full else {"lr": "lr", "guide": "guide", "target": "ms"}
+        self._arrays: dict[int, dict[str, np.ndarray]] = {}
         self._places: list[np.ndarray | None] = []
         counts = []
         for part in self.parts:
-            places, count = _patch_places(part, patch)
+            places, count = _patch_places(part, patch, full)
             self._places.append(places)
             counts.append(count)
         self._ends = np.cumsum(counts)
@@ -107,37 +109,44 @@ class ScenePatches(Dataset):
         number -= int(self._ends[i - 1]) if i else 0
         part, places = self.parts[i], self._places[i]
         ratio, size = part.facts.ratio, self.patch // part.facts.ratio
-        ms, lr, guide = self._open(i)
+        arrays = self._open(i)
         if places is not None:
             number = int(places[number])
-        row, column = divmod(number, lr.shape[2] - size + 1)
+        row, column = divmod(number, arrays["lr"].shape[2] - size + 1)
         top, left, side = row * ratio, column * ratio, self.patch
+        cuts = {
+            role: array[:, row : row + size, column : column + size]
+            if role == "lr"
+            else array[:, top : top + side, left : left + side]
+            for role, array in arrays.items()
+        }
         return {
-            "lr": part.facts.scaled(lr[:, row : row + size, column : column + size]),
-            "guide": part.facts.scaled(guide[:, top : top + side, left : left + side]),
-            "target": part.facts.scaled(ms[:, top : top + side, left : left + side]),
-            **part.facts.metadata(part.name),
+            **{role: part.facts.scaled(cut) for role, cut in cuts.items()},
+            **part.facts.metadata(part.name, self.full),
         }
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.item(index, np.random.default_rng(index))
 
-    def _open(self, i: int) -> tuple[np.ndarray, ...]:
+    def _open(self, i: int) -> dict[str, np.ndarray]:
+        """Arrays of a part by role."""
         if i not in self._arrays:
             entry = self.parts[i].entry
             # a plain ndarray over the mapped file: slicing a memmap costs several times as much
-            self._arrays[i] = tuple(np.asarray(entry.array(name)).view(np.ndarray) for name in ("ms", "lr", "guide"))
+            self._arrays[i] = {
+                role: np.asarray(entry.array(name)).view(np.ndarray) for role, name in self._names.items()
+            }
         return self._arrays[i]
 
 
-def _patch_places(part: Part, patch: int) -> tuple[np.ndarray | None, int]:
+def _patch_places(part: Part, patch: int, full: bool = False) -> tuple[np.ndarray | None, int]:
     """Admissible patch positions on the low-resolution grid (None: all of them), and how many there are."""
     ratio = part.facts.ratio
     size = patch // ratio
-    rows, columns = (n - size + 1 for n in part.entry.array("lr").shape[1:])
+    rows, columns = (n - size + 1 for n in part.entry.array("ms" if full else "lr").shape[1:])
     if rows <= 0 or columns <= 0:
         return np.empty(0, np.int64), 0
-    valid = reduced_mask(part.entry, ratio)
+    valid = full_mask(part.entry, ratio) if full else reduced_mask(part.entry, ratio)
     if valid is None:
         return None, rows * columns
     cells = valid[0].reshape(valid.shape[1] // ratio, ratio, -1, ratio).all(axis=(1, 3))
