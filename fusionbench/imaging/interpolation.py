@@ -161,7 +161,7 @@ def _resize_axis(x: Tensor, size: int, axis: int, method: str, antialias: bool) 
     shape = (-1, 1) if axis == -2 else (-1,)
     total = x.index_select(axis, index[0]) * weight[0].view(shape)
     for t in range(1, index.shape[0]):
-        total = total + x.index_select(axis, index[t]) * weight[t].view(shape)
+        total = torch.addcmul(total, x.index_select(axis, index[t]), weight[t].view(shape))
     return total
 
 

@@ -1,0 +1,1 @@
+"""Methods with nothing to train; the call of a network."""

@@ -1,0 +1,31 @@
+"""Every classical pansharpening method, found by reading the cards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from torch import nn
+
+from fusionbench.building import build
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "model"
+
+
+def classical_methods() -> list[str]:
+    found = []
+    for path in sorted(CONFIGS.glob("[!_]*.yaml")):
+        card = OmegaConf.load(path).card
+        if (card.regime, card.task) == ("classical", "pansharpening"):
+            found.append(path.stem)
+    return found
+
+
+def build_method(
+    name: str, gains: list[float], pan_gain: float, *, ratio: int = 4, grid: str = "dlpan", **changed: Any
+) -> nn.Module:
+    """The method as its configuration builds it for a data set with these facts."""
+    data = {"ratio": ratio, "grid": grid, "mtf": {"gains": gains, "pan": pan_gain}, "channels": {"lr": len(gains)}}
+    config = OmegaConf.merge({"data": data}, OmegaConf.load(CONFIGS / f"{name}.yaml"))
+    return build(OmegaConf.merge(config.module.method, changed), "module.method")
