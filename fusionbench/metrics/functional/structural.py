@@ -11,8 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fusionbench.errors import ConfigError
-from fusionbench.metrics.functional.inputs import FLAT, Border, Image, bands, images, per_image, stack
-from fusionbench.metrics.functional.windows import check_window, map_mean, weighted_sums, whole_windows, window_sums
+from fusionbench.metrics.functional.inputs import FLAT, Border, Image, bands, double, images, per_image, stack
+from fusionbench.metrics.functional.windows import (
+    STRIP,
+    check_window,
+    map_mean,
+    weighted_sums,
+    whole_windows,
+    window_sums,
+)
 
 # Where the two variances are below this share of the mean squares, float64 sums cannot tell them from zero. One pixel
 # that differs by 1 in a window of 32 x 32 numbers of 16 bits still makes 1e-13.
@@ -149,29 +156,34 @@ def scc(
 
 
 def _sobel_cosine(image: Image) -> Tensor:
-    usable = None
-    if image.valid is not None:
-        usable = whole_windows(F.pad(image.valid[1:-1, 1:-1], (1, 1, 1, 1), value=True), 3)
+    rim = (..., slice(1, -1), slice(1, -1))
+    valid = None if image.valid is None else image.valid[rim]
+    image = Image(image.reference[rim], image.estimate[rim], valid)
+    usable = None if valid is None else whole_windows(F.pad(valid, (1, 1, 1, 1), value=True), 3)
     xx, yy, xy = (torch.zeros((), dtype=torch.float64, device=image.reference.device) for _ in range(3))
-    for x, y in bands(image):
-        gx, gy = sobel_magnitude(x[:, 1:-1, 1:-1]), sobel_magnitude(y[:, 1:-1, 1:-1])
-        if usable is not None:
-            gx, gy = torch.where(usable, gx, 0.0), torch.where(usable, gy, 0.0)
-        gx, gy = gx.flatten(), gy.flatten()
-        xx += gx.dot(gx)
-        yy += gy.dot(gy)
-        xy += gx.dot(gy)
+    height, width = image.reference.shape[-2:]
+    rows = max(1, STRIP // width)
+    for top in range(0, height, rows):
+        part = slice(top, top + rows)
+        keep = None if usable is None else usable[part]
+        for x, y in zip(image.reference, image.estimate, strict=True):
+            gx, gy = _sobel_magnitude(x, valid, part, keep), _sobel_magnitude(y, valid, part, keep)
+            xx += gx.dot(gx)
+            yy += gy.dot(gy)
+            xy += gx.dot(gy)
     return xy / (xx * yy).sqrt()
 
 
-def sobel_magnitude(x: Tensor) -> Tensor:
-    """Gradient magnitude of [B,H,W] by Sobel's masks, the image continued by zeros."""
-    x = F.pad(x, (1, 1, 1, 1))
-    rows = x[:, :-2] - x[:, 2:]
-    down = rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]
-    columns = x[..., :-2] - x[..., 2:]
-    across = columns[:, :-2] + 2 * columns[:, 1:-1] + columns[:, 2:]
-    return torch.hypot(down, across)
+def _sobel_magnitude(band: Tensor, valid: Tensor | None, part: slice, usable: Tensor | None) -> Tensor:
+    """Gradient magnitudes of rows ``part`` of a band [H,W] continued by zeros, in one row; 0 where not usable."""
+    near = slice(max(0, part.start - 1), part.stop + 1)
+    x = double(band[near], None if valid is None else valid[near])
+    x = F.pad(x, (1, 1, 1 if part.start == 0 else 0, 1 if part.stop >= len(band) else 0))
+    rows, columns = x[:-2] - x[2:], x[:, :-2] - x[:, 2:]
+    down = (rows[:, :-2] + rows[:, 2:]).add_(rows[:, 1:-1], alpha=2)
+    across = (columns[:-2] + columns[2:]).add_(columns[1:-1], alpha=2)
+    size = down.square_().addcmul_(across, across).sqrt_()
+    return (size if usable is None else torch.where(usable, size, 0.0)).flatten()
 
 
 def laplacian(x: Tensor) -> Tensor:
