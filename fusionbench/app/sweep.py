@@ -9,7 +9,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from fusionbench.app import folder as folders
-from fusionbench.app import screen
+from fusionbench.app import leaderboard, screen
+from fusionbench.errors import UserError
 
 _folders: list[Path] = []
 
@@ -50,6 +51,11 @@ def finish(folder: Path) -> int:
         states.append(status.state)
         reason = f": {status.reason.splitlines()[0]}" if status.reason else ""
         screen.say(f"{status.state:<12}{run.name}{reason}")
+    if states:
+        try:
+            leaderboard.show(folder)
+        except UserError as error:  # the runs are what counts
+            screen.error(str(error))
     if not states or all(state == "finished" for state in states):
         return 0
     return 2 if all(state == "skipped" for state in states) else 1

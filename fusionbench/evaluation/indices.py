@@ -68,7 +68,7 @@ def described(bands: int, ratio: int, border: int | str) -> dict[str, dict[str, 
     full = {
         "D_lambda": IndexInfo("min", "", 4, f"{blocks}, against the interpolated MS", exp_trivial=True),
         "D_s": IndexInfo("min", "", 4, f"{blocks}, low PAN shrunk with antialias and interpolated"),
-        "QNR": IndexInfo("max", "", 4, "(1 - D_lambda)(1 - D_s)"),
+        "QNR": IndexInfo("max", "", 4, "(1 - D_lambda)(1 - D_s)", exp_trivial=True),
         "D_lambda_K": IndexInfo("min", "", 4, f"1 - Q2n seen through the MTF, {blocks}", exp_trivial=True),
         "HQNR": IndexInfo("max", "", 4, "(1 - D_lambda_K)(1 - D_s)"),
     }

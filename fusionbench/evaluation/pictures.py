@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from fusionbench.evaluation.indices import Scene
-from fusionbench.evaluation.plots import ERROR_COLOURS, PAN, REFERENCE, Spectrum
+from fusionbench.evaluation.plots import ERROR_COLOURS, GAMMA, PAN, REFERENCE, Spectrum
 from fusionbench.evaluation.schema import Picture
 from fusionbench.imaging.composite import composite, stretch_limits
 from fusionbench.sensors import Sensor
@@ -63,7 +63,7 @@ class Painter:
             self._write(f"{stem}-{PAN}", set_name, name, PAN, "composite", composite(pan, [0], pan_limits), pan_limits)
         ]
         for method, image in shown.items():
-            picture = composite(image[0, :, rows, columns], self.bands, limits)
+            picture = composite(image[0, :, rows, columns], self.bands, limits, GAMMA)
             written.append(self._write(f"{stem}-{plain(method)}", set_name, name, method, "composite", picture, limits))
         if scene.target is not None:
             written += self._errors(

@@ -13,6 +13,7 @@ from fusionbench.errors import DataError
 
 REFERENCE, PAN = "reference", "pan"  # stand where a method's id stands
 ERROR_COLOURS = "magma"
+GAMMA = 1.4  # of composites: bright roofs leave little range to the rest
 INK = "#808691"  # mid grey: 3.6:1 on white, 5:1 on the dark page
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a6fd1", "#a0a03a")
 OWN = "#e5484d"

@@ -10,7 +10,7 @@ import yaml
 
 from fusionbench.evaluation import marks, views
 from fusionbench.evaluation.facts import RunFacts
-from fusionbench.evaluation.plots import ERROR_COLOURS, PAN, REFERENCE
+from fusionbench.evaluation.plots import ERROR_COLOURS, GAMMA, PAN, REFERENCE
 from fusionbench.evaluation.records import write_text
 from fusionbench.evaluation.schema import Metrics, Picture, SceneRow, now, read_scenes
 from fusionbench.evaluation.table import remarks
@@ -41,6 +41,7 @@ def write_report(run_dir: Path, metrics: Metrics, facts: RunFacts) -> None:
         figures=[_figures(run_dir, metrics, key) for key in metrics.sets],
         curves=[views.data_uri(run_dir / p.file) for p in metrics.pictures if p.kind == "curves"],
         colours=_colour_bar(),
+        gamma=GAMMA,
         config=yaml.safe_dump(facts.config, sort_keys=False, allow_unicode=True, width=110) if facts.config else "",
         environment=_environment(facts),
         card_notes=metrics.model.notes,

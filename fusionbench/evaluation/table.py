@@ -39,8 +39,20 @@ def remarks(metrics: Metrics) -> list[str]:
         lines += [f"{test_set.title}: {note}" for note in test_set.notes]
         lines += [f"{r.title}: left out of {test_set.title} ({r.skipped})" for r in test_set.rows.values() if r.skipped]
     if metrics.flags:
-        lines.append("▼ below interpolation or a classical row: " + "; ".join(metrics.flags) + ".")
+        lines.append("▼ " + "; ".join(_below(metrics)) + ".")
     return lines
+
+
+def _below(metrics: Metrics) -> list[str]:
+    """The flags in few words: per network and test set, which rows it is below on which indices."""
+    found: dict[tuple[str, str], dict[tuple[str, ...], list[str]]] = {}
+    for flag in marks.flags(metrics):
+        found.setdefault((flag.method, flag.set), {}).setdefault(flag.below, []).append(flag.index)
+    return [
+        f"{method}, {place[:1].lower()}{place[1:]}: below "
+        + ", ".join(f"{' and '.join(rows)} on {', '.join(indices)}" for rows, indices in groups.items())
+        for (method, place), groups in found.items()
+    ]
 
 
 def _percent(share: float | None) -> str:

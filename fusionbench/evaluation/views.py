@@ -14,10 +14,12 @@ from fusionbench.evaluation.schema import IndexInfo, Metrics, Row, TestSet
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as printed: ``mark`` best, second or empty; ``below`` interpolation or a classical row."""
+    """A number as printed: ``spread`` over scenes, ``seeds`` over seeds; ``mark`` best, second or empty; ``below`` the
+    floor of interpolation and classical rows."""
 
     text: str
     spread: str = ""
+    seeds: str = ""
     mark: str = ""
     below: bool = False
 
@@ -103,7 +105,8 @@ def _line(
         first, second = best.get(index, (set(), set()))
         mark = "best" if row.name in first else "second" if row.name in second else ""
         below = (index, row.title) in flagged
-        cells.append(Cell(marks.number(value.mean, info.digits), marks.spread(value, info.digits), mark, below))
+        text, spread = marks.number(value.mean, info.digits), marks.spread(value, info.digits)
+        cells.append(Cell(text, spread, mark=mark, below=below))
     return Line(
         row.title,
         cells,
