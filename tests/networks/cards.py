@@ -46,8 +46,8 @@ def resolved(method: str, bands: int, ratio: int = 4, grid: str = "dlpan") -> Di
 def build_part(
     method: str, part: str = "network", *, bands: int, ratio: int = 4, grid: str = "dlpan", config: Any = None
 ) -> nn.Module:
-    """One part (network, discriminator, ...) of a method, seeded."""
-    node = OmegaConf.merge(resolved(method, bands, ratio, grid).module[part], config or {})
+    """One part (network, critics.<name>.network, ...) of a method, seeded."""
+    node = OmegaConf.merge(OmegaConf.select(resolved(method, bands, ratio, grid).module, part), config or {})
     torch.manual_seed(0)
     return build(node, f"module.{part}")
 

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
+from fusionbench.errors import ConfigError
 from fusionbench.networks.blocks import BatchStatisticsNorm2d, SameConv2d, init_normal
 from fusionbench.networks.blocks.resampling import enlarge, first_sample
 
 EPS = 1e-5
+LEAST = 96  # px; five strides of 2 must leave 4 x 4
 
 
 class PanGAN(nn.Module):
@@ -49,6 +51,9 @@ class PanGANDiscriminator(nn.Module):
 
     Shapes: image [N,C,H,W] with H >= 97 -> [N,1,H/32 - 3,W/32 - 3]. With ``intensity`` the mean over the bands is
     judged, so PAN and a fused image are both fit for it. Batch norm of one score needs two or more images.
+
+    Raises:
+        ConfigError: a patch that is too small, or a batch of one.
     """
 
     def __init__(self, bands: int, intensity: bool = False) -> None:
@@ -62,6 +67,11 @@ class PanGANDiscriminator(nn.Module):
         init_normal(self, 1e-3, truncated=True)
 
     def forward(self, image: Tensor) -> Tensor:
+        if min(image.shape[-2:]) <= LEAST or image.shape[0] < 2:
+            raise ConfigError(
+                f"data.patch: {image.shape[0]} patches of {min(image.shape[-2:])} px; pan_gan needs "
+                f"two or more of over {LEAST} px for its discriminators: data.patch=128"
+            )
         x = image.mean(dim=1, keepdim=True) if self.intensity else image
         x = leaky_relu(self.convs[0](x), 0.2)
         for conv, norm in zip(list(self.convs)[1:], self.norms, strict=True):
