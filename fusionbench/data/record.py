@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +14,12 @@ from fusionbench.data.overlap import TILE, Overlap, find_overlap
 from fusionbench.data.parts import identity, scene_shift
 from fusionbench.data.readers.hdf5 import Hdf5File
 from fusionbench.data.readers.image import whole
+from fusionbench.data.split import SUBSETS
 
 if TYPE_CHECKING:
     from fusionbench.data.spatiospectral import SpatioSpectralDataModule
+
+log = logging.getLogger(__name__)
 
 PATCHES_CHECKED = 500  # of a published training file, when a run sets up; `fusionbench data check` reads all
 MS_TILE = 16  # px of MS: as much ground as 64 px of PAN
@@ -30,9 +35,9 @@ def overlaps(data: SpatioSpectralDataModule, every_patch: bool = False) -> list[
     if data.source.train is not None:
         return _patch_overlaps(data, data.source.train, every_patch)
     found: list[Overlap] = []
-    for first, second in (("test", "train"), ("test", "val"), ("val", "train")):
-        for array, tile in (("pan", TILE), ("ms", MS_TILE)):
-            found += find_overlap(_images(data, first, array), _images(data, second, array), tile)
+    for array, tile in (("pan", TILE), ("ms", MS_TILE)):
+        train, val, test = (_images(data, subset, array) for subset in SUBSETS)
+        found += find_overlap([*test, *val], train, tile) + find_overlap(test, val, tile)
     return found
 
 
@@ -116,3 +121,18 @@ def summary(data: SpatioSpectralDataModule) -> dict[str, Any]:
         "fingerprint": data.fingerprint,
         "notes": list(data.source.notes),
     }
+
+
+def report(data: SpatioSpectralDataModule) -> None:
+    """Leave `summary` in the run folder as ``data.json``, and say where pixels are missing."""
+    found = summary(data)
+    for scene, shares in found["missing_pixels"].items():
+        log.warning(
+            "%s: %.2f %% of MS and %.2f %% of PAN pixels have no data; they count in no loss and no index",
+            scene,
+            100 * shares["ms"],
+            100 * shares["pan"],
+        )
+    if data.run_dir is not None:
+        data.run_dir.mkdir(parents=True, exist_ok=True)
+        (data.run_dir / "data.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

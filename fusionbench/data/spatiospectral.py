@@ -23,6 +23,7 @@ from fusionbench.errors import ConfigError, DataError
 
 STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": (), None: SUBSETS}
 RESOLUTIONS = ("reduced", "full")
+PARALLEL_SIZE = 128  # px of MS; a smaller scene is simulated sooner than a process has started
 VAL_BATCH = 32  # ready validation patches are scored together
 
 
@@ -56,7 +57,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         simulation: ``size`` in MS pixels, seeds ``train``, ``val``, ``test``.
         seed: of the run.
         cache: folder of memory-mapped arrays.
-        run_dir: the run's folder, which gets ``split.json``.
+        run_dir: the run's folder, which gets ``split.json`` and ``data.json`` (see `summary`).
 
     Raises:
         ConfigError: a setting that is wrong or does not fit another.
@@ -208,6 +209,8 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
             self._check_overlap()
             if self.run_dir is not None and self.split.pieces and self._rank == 0:
                 write_split(self.run_dir / "split.json", self.split, self.settings)
+        if stage in ("test", None) and self._rank == 0:
+            record.report(self)
 
     def _check_trainable(self, stage: str | None) -> None:
         if stage is None or self.parts("train") or self.source.train is not None:
@@ -248,7 +251,8 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
             }
         flat = [job for subset in wanted for job, _ in jobs[subset]]
         what = f"simulating {self.sensor['name']}" if self.simulated else f"degrading {self.name}"
-        entries = iter(collect(self.cache, flat, what, parallel=self.simulated))
+        parallel = self.simulated and int(self.simulation["size"]) >= PARALLEL_SIZE
+        entries = iter(collect(self.cache, flat, what, parallel))
         for subset in wanted:
             self.loaded[subset] = [Part(job.name, next(entries), self._facts(bits)) for job, bits in jobs[subset]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,18 @@ class Piece:
         scene: name of the scene.
         subset: ``train``, ``val`` or ``test``.
         window: rows and columns of the MS image; PAN's are `ratio` times as many.
+        part: whether the window is less than the scene.
     """
 
     scene: str
     subset: str
     window: Window
+    part: bool = False
 
     @property
     def name(self) -> str:
         """Scene and, where it is only a part, its first row and column."""
-        return f"{self.scene}-r{self.window.top}c{self.window.left}"
+        return f"{self.scene}-r{self.window.top}c{self.window.left}" if self.part else self.scene
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,6 @@ class Split:
 
     rule: str
     pieces: tuple[Piece, ...]
-    whole: bool = True
 
     def of(self, subset: str) -> list[Piece]:
         """Pieces of a subset."""
@@ -111,7 +112,7 @@ def split_scenes(
         return read_split(settings.file, sizes)
     if rule == "block":
         pieces = [piece for name in names for piece in _blocks(name, sizes[name], settings, ratio)]
-        return Split(rule, tuple(pieces), whole=False)
+        return Split(rule, tuple(pieces))
     subsets = {"scene": _by_scene, "run": _by_run, "test": _all_test}[rule](names, settings)
     return Split(rule, tuple(Piece(n, subsets[n], Window(0, sizes[n][0], 0, sizes[n][1])) for n in names))
 
@@ -215,7 +216,7 @@ def _piece(
             f"scene {name} is too small for {settings.blocks} strips with a guard of {settings.guard} px "
             f"(validation {settings.val_guard} px): nothing would be left for {subset}"
         )
-    return Piece(name, subset, window)
+    return Piece(name, subset, window, part=True)
 
 
 def write_split(path: Path, split: Split, settings: SplitSettings) -> None:
@@ -235,7 +236,8 @@ def read_split(file: str | None, sizes: Mapping[str, tuple[int, int]]) -> Split:
     try:
         content = json.loads(Path(file).expanduser().read_text(encoding="utf-8"))
         pieces = tuple(
-            Piece(str(p["scene"]), str(p["subset"]), Window(*map(int, p["window"]))) for p in content["pieces"]
+            Piece(str(p["scene"]), str(p["subset"]), Window(*map(int, p["window"])), part=True)
+            for p in content["pieces"]
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"data.split.file={file}: not a readable split ({error})") from error
@@ -251,7 +253,7 @@ def read_split(file: str | None, sizes: Mapping[str, tuple[int, int]]) -> Split:
             raise ConfigError(
                 f"{file}: {a.subset} {a.window.as_list()} and {b.subset} {b.window.as_list()} of {a.scene} meet"
             )
-    return Split("file", pieces, whole=False)
+    return Split("file", tuple(replace(p, part=p.window.shape != tuple(sizes[p.scene])) for p in pieces))
 
 
 def _meet(a: Window, b: Window) -> bool:

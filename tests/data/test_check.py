@@ -112,7 +112,7 @@ def test_overlap_is_a_mistake_with_exit_code_2(tmp_path: Path, capsys: pytest.Ca
     assert code == 2
     assert "4x64x64" in out  # the table stands all the same
     assert err.startswith("error: data=quickbird: training, validation and test scenes share ground")
-    assert "test d-r0c0 at (0, 0) = train a-r0c0 at (0, 0)" in err
+    assert "test d at (0, 0) = train a at (0, 0)" in err
 
 
 def test_every_published_patch_is_looked_at(
