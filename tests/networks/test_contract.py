@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from .cards import build_part, forward_roles, model_config, pansharpening_methods, trained_methods
+from fusionbench.building import build
+
+from .cards import CONFIGS, build_part, forward_roles, model_config, pansharpening_methods, trained_methods
 
 # parameters that get no gradient by design: method -> names, each with the reason
 NO_GRADIENT: dict[str, dict[str, str]] = {
@@ -105,3 +108,22 @@ def test_images_of_a_batch_do_not_mix(method: str) -> None:
         apart = torch.cat([output_of(network(lr[i : i + 1], guide[i : i + 1])) for i in range(2)])
     # rounding grows with the values, which fresh weights of some methods make large
     torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5 * max(1.0, float(together.abs().max())))
+
+
+@pytest.mark.parametrize("method", pansharpening_methods())
+def test_default_loss_reads_what_the_network_gives(method: str) -> None:
+    config = model_config(method)
+    if config.card.regime != "supervised":
+        pytest.skip("its losses belong to its regime's tests")
+    (name,) = (entry["/loss@_global_.loss"] for entry in config.defaults)
+    merged = OmegaConf.merge({"model": config}, {"loss": OmegaConf.load(CONFIGS / "loss" / f"{name}.yaml")})
+    loss = build(OmegaConf.to_container(merged.loss, resolve=True), "loss")
+    lr, guide = pair(4, 4, (5, 6), images=2)
+    result = build_part(method, bands=4)(lr, guide)
+    outputs = result if isinstance(result, dict) else {"output": result}
+    assert set(outputs) == loss.outputs | {"output"}
+    batch = {"lr": lr, "guide": guide, "target": torch.rand(2, 4, 20, 24)}
+    for step in (0, 10**6):
+        value, terms = loss(outputs, batch, border=int(config.module.loss_border) and 1, step=step)
+        assert value.isfinite()
+        assert set(terms) == set(loss.terms)
