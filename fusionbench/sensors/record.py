@@ -22,12 +22,14 @@ class Band:
         center: nm.
         width: nm, full width at half maximum.
         mtf: gain of the modulation transfer function at the Nyquist frequency of the MS grid, 0..1.
+        array: number of the detector array it lies on; bands of one array see the ground at the same moment.
     """
 
     name: str
     center: float
     width: float
     mtf: float
+    array: int = 0
 
     @classmethod
     def from_mapping(cls, record: Mapping[str, Any], where: str) -> Band:
@@ -36,9 +38,8 @@ class Band:
         Raises:
             ConfigError: a key is missing, or a value is not possible.
         """
-        band = cls(
-            str(_get(record, "name", where)), *(_number(record, key, where) for key in ("center", "width", "mtf"))
-        )
+        center, width, mtf = (_number(record, key, where) for key in ("center", "width", "mtf"))
+        band = cls(str(_get(record, "name", where)), center, width, mtf, int(record.get("array", 0)))
         if not 0.0 < band.mtf < 1.0:
             raise ConfigError(f"{where}.mtf={band.mtf}: a gain at Nyquist lies between 0 and 1, e.g. 0.3")
         return band

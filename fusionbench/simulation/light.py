@@ -148,16 +148,18 @@ class Atmosphere:
     """Clear air with haze.
 
     Args:
-        haze: path reflectance at 450 nm.
+        haze: path reflectance of molecules and fine aerosol at 450 nm.
         steepness: exponent of its fall with wavelength.
+        veil: path reflectance at all wavelengths: coarse aerosol, and light scattered in from the surroundings.
     """
 
     haze: float
     steepness: float
+    veil: float
 
     def path(self, wavelength: np.ndarray) -> np.ndarray:
         """Reflectance that the air adds, at wavelengths in nm."""
-        return self.haze * (450.0 / wavelength) ** self.steepness
+        return self.haze * (450.0 / wavelength) ** self.steepness + self.veil
 
     def transmittance(self, wavelength: np.ndarray) -> np.ndarray:
         """Two-way transmittance at wavelengths in nm, with the oxygen and water bands near 760 and 940 nm."""

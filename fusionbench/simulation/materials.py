@@ -101,16 +101,16 @@ def _plant(name: str, category: str, make: Callable[[float, float, float], Curve
     """``make(chlorophyll change, water change, dryness)``: components are chlorophyll and drying."""
     mean = make(0.0, 0.0, 0.0)
     return Material(
-        name, category, mean, (make(0.25, 0.15, 0.0) - make(-0.25, -0.15, 0.0)) / 2, make(-0.05, -0.1, 0.16) - mean
+        name, category, mean, (make(0.3, 0.15, 0.0) - make(-0.3, -0.15, 0.0)) / 2, make(-0.05, -0.1, 0.2) - mean
     )
 
 
-def _soil(name: str, mean: Curve, iron: float = 0.12) -> Material:
+def _soil(name: str, mean: Curve, iron: float = 0.25) -> Material:
     wet = mean * (-0.16 - 0.10 * _edge(1300, 150)) * (0.5 + 0.5 * _liquid_water(0.5))
     return Material(name, "soil", mean, wet, mean * iron * (_edge(570, 40) - 0.6))
 
 
-def _built(name: str, category: str, mean: Curve, ageing: float = 0.10, tint: float = 0.05) -> Material:
+def _built(name: str, category: str, mean: Curve, ageing: float = 0.10, tint: float = 0.15) -> Material:
     """Components: weathering towards a neutral grey-brown, and a tilt between blue and infrared."""
     dirt = mineral(0.08, 0.22)
     tilt = np.clip((WAVELENGTHS - 620) / 400, -0.6, 1.0)

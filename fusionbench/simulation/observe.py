@@ -17,7 +17,8 @@ from fusionbench.simulation.scene import Scene, build_scene
 FINER = 2  # scene pixels per PAN pixel
 STRIP = 64  # rows of the scene rendered at once: they stay in the processor's cache
 TRUTH = ("first", "second", "mix", "classes", "height", "terrain", "shadow")
-SHIFT_SD, SHIFT_MOST, WARP_SD = 0.15, 0.4, 0.1  # MS px
+SHIFT_SD, SHIFT_MOST, WARP_SD = 0.15, 0.4, 0.1  # MS px, between PAN and MS
+ARRAY_SD, BAND_SD = 0.12, 0.03  # MS px, between detector arrays and among the bands of one
 
 
 def simulate_pair(
@@ -51,13 +52,15 @@ def simulate_pair(
     true_gains = [round(band.mtf * (1 + rng.uniform(-0.1, 0.1)), 6) for band in (*sensor.bands, sensor.pan)]
     views = [view(band, scene.air) for band in (*sensor.bands, sensor.pan)]
     displacement = _displacement(rng, size, registered)
+    apart = _band_shifts(rng, sensor, registered)
     noise = [round(rng.uniform(100, 200), 3) for _ in sensor.bands] + [round(rng.uniform(60, 170), 3)]
     exposure = round(rng.uniform(0.92, 1.08), 6)
     halved, pan = _render(scene, views)
     side = size * ratio
     pan_image = halve(blur(pan, gaussian_taps(true_gains[-1], 0.25, 0.25)))[:side, :side]
     planes = [
-        _at_ms(plane, gain, ratio, size, displacement) for plane, gain in zip(halved, true_gains[:-1], strict=True)
+        _at_ms(plane, gain, ratio, size, displacement + own[:, None, None].astype(np.float32))
+        for plane, gain, own in zip(halved, true_gains[:-1], apart, strict=True)
     ]
     scales = [exposure * sensor.full_scale / full_reflectance(band.center) for band in (*sensor.bands, sensor.pan)]
     offsets = [round(rng.uniform(0.0, 0.004) * sensor.full_scale, 3) for _ in scales]
@@ -69,6 +72,7 @@ def simulate_pair(
         "sensor": sensor.name, "seed": seed, "size": size, "regions": list(scene.regions), "day": scene.day,
         "sun_elevation": scene.sun.elevation, "sun_azimuth": scene.sun.azimuth, "haze": scene.air.haze,
         "mtf_gains": true_gains[:-1], "pan_gain": true_gains[-1], "snr": noise,
+        "band_shifts": apart.tolist(),
         "shift": [round(float(axis.mean(dtype=np.float64)), 4) for axis in displacement],
     }  # fmt: skip
     pair: dict[str, Any] = {"ms": np.stack(bits[:-1]), "pan": bits[-1][None], "meta": meta}
@@ -86,7 +90,7 @@ def simulate_pair(
 
 def full_reflectance(wavelength: float) -> float:
     """Apparent reflectance that gives the largest digital number, by wavelength in nm: plants need room beyond 700."""
-    return 0.62 if wavelength < 690 else 0.80 if wavelength < 760 else 1.0
+    return 0.72 if wavelength < 690 else 0.85 if wavelength < 760 else 1.0
 
 
 def _multiple(pixels: int) -> int:
@@ -100,6 +104,15 @@ def _displacement(rng: np.random.Generator, size: int, registered: bool) -> np.n
     warp = np.stack([cascade(rng, size, size, {7: WARP_SD}) for _ in range(2)])
     warp += np.round(shift, 6).astype(np.float32)[:, None, None]
     return warp * np.float32(not registered)
+
+
+def _band_shifts(rng: np.random.Generator, sensor: Sensor, registered: bool) -> np.ndarray:
+    """[B, 2] MS px, (rows, columns): where each band looks beside MS as a whole; the first array defines it."""
+    arrays = np.array([band.array for band in sensor.bands])
+    offsets = rng.normal(0, ARRAY_SD, (int(arrays.max()) + 1, 2))
+    offsets[0] = 0
+    own = rng.normal(0, BAND_SD, (len(sensor.bands), 2))
+    return np.round(offsets[arrays] + own, 6) * float(not registered)
 
 
 def _at_ms(plane: np.ndarray, gain: float, ratio: int, size: int, displacement: np.ndarray) -> np.ndarray:

@@ -91,7 +91,9 @@ def build_scene(seed: int, size: int, pixel: float, displacement: float, day: in
     drawn = int(rng.integers(95, 291))
     day = drawn if day is None else day
     sun = sun_at(day, rng.uniform(30, 48), rng.uniform(10.0, 11.2))
-    air = Atmosphere(round(rng.uniform(0.045, 0.075), 6), round(rng.uniform(2.6, 3.6), 6))
+    air = Atmosphere(
+        round(rng.uniform(0.045, 0.075), 6), round(rng.uniform(2.6, 3.6), 6), round(rng.uniform(0.012, 0.03), 6)
+    )
     canvas, streets, terrain = _plan(seed, size, pixel, scale, displacement)
     lay_ground(canvas, stream(seed, "ground"), streets, day)
     for part in (0, 1):
@@ -147,20 +149,13 @@ def _plan(
 
 
 def _brightness(seed: int, size: int, pixel: float, scale: float) -> np.ndarray:
-    scales = {
-        24 * scale: 0.06,
-        10 * scale: 0.07,
-        4 * scale: 0.07,
-        1.6 * scale: 0.07,
-        0.6 * scale: 0.07,
-        0.25 * scale: 0.06,
-    }
-    return lognormal(field(stream(seed, "brightness"), size, pixel, scales))
+    scales = {24: 0.05, 10: 0.05, 4: 0.05, 1.6: 0.05, 0.6: 0.06, 0.25: 0.05}
+    return lognormal(field(stream(seed, "brightness"), size, pixel, {m * scale: a for m, a in scales.items()}))
 
 
 def _component(seed: int, name: str, size: int, pixel: float, scale: float) -> np.ndarray:
-    scales = {20 * scale: 0.45, 7 * scale: 0.45, 2.5 * scale: 0.35, 0.8 * scale: 0.25}
-    return np.clip(field(stream(seed, name), size, pixel, scales), -2.5, 2.5)
+    scales = {20: 0.45, 7: 0.5, 2.5: 0.55, 0.9: 0.5}
+    return np.clip(field(stream(seed, name), size, pixel, {m * scale: a for m, a in scales.items()}), -2.5, 2.5)
 
 
 def _light(seed: int, canvas: Canvas, terrain: np.ndarray, day: int, sun: Sun, air: Atmosphere) -> Scene:

@@ -85,12 +85,12 @@ REGIONS: Mapping[str, Region] = {
         {"houses": 0.74, "park": 0.07, "wood": 0.06, "halls": 0.07, "pitch": 0.03, "parking": 0.03}, 0.35, (5, 20),
     ),
     "farmland": Region(
-        (50, 130), (70, 200), (1.4, 2.6), 0.8, ("gravel", "loam", "asphalt_old"),
-        {"field": 0.50, "fallow": 0.16, "pasture": 0.12, "orchard": 0.08, "farmstead": 0.08, "wood": 0.06},
+        (32, 90), (45, 140), (1.3, 2.4), 0.8, ("gravel", "loam", "asphalt_old"),
+        {"field": 0.38, "fallow": 0.13, "pasture": 0.13, "orchard": 0.13, "farmstead": 0.13, "wood": 0.10},
         0.15, (6, 25),
     ),
     "wild": Region(
-        (80, 170), (90, 220), (1.2, 2.0), 1.0, ("gravel", "loam", "sand"),
+        (60, 130), (60, 160), (1.2, 2.0), 1.0, ("gravel", "loam", "sand"),
         {"forest": 0.56, "heath": 0.14, "meadow": 0.16, "wood": 0.06, "farmstead": 0.05, "fallow": 0.03}, 0.0, (15, 50),
     ),
 }  # fmt: skip
