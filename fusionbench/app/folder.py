@@ -88,8 +88,9 @@ def alone(folder: Path) -> Iterator[None]:
             yield
             return
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # a record lock: the loader's processes do not inherit it, and so do not hold it on after a kill
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
             raise ConfigError(f"{folder}: another process is working in this folder") from None
         yield
 

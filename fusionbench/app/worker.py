@@ -205,12 +205,12 @@ def _transfer(folder: Path, config: Mapping[str, Any], entry: Mapping[str, Any],
         return
     name = str(entry["data"])
     settings = {"source": "files", "split.by": "test"} | {k: v for k, v in entry.items() if k != "data"}
+    target = folder / "transfer" / name
     overrides = [f"data={name}", *(f"data.{key}={value}" for key, value in settings.items())]
-    overrides += [f"paths.{key}={value}" for key, value in config["paths"].items() if key != "run"]
+    overrides += [f"paths.{key}={value}" for key, value in (dict(config["paths"]) | {"run": target}).items()]
     cfg = compose.composed("evaluate", overrides)
     cfg.ckpt, cfg.trainer, cfg.seed = str(checkpoint), config["trainer"], config.get("seed")
     choices = {"model": config["run"].get("model"), "data": name, "recipe": config["run"].get("recipe")}
-    target = folder / "transfer" / name
     try:
         other = compose.resolved(cfg, choices, target)
     except DataNotFoundError:

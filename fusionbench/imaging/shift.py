@@ -112,9 +112,11 @@ def _orthonormal(bands: Tensor) -> Tensor:
 def _vertex(z: Tensor) -> tuple[float, float]:
     """Maximum of the quadratic fitted to z [3, 3] at -1, 0, 1 in both directions, kept within one step; 0 if none."""
     at = torch.arange(-1.0, 2.0, dtype=torch.float64)
-    y, x = (a.flatten() for a in torch.meshgrid(at, at, indexing="ij"))
-    terms = torch.stack([torch.ones_like(y), y, x, y * y, x * y, x * x], dim=1)
-    _, b, c, d, e, f = torch.linalg.lstsq(terms, z.flatten()[:, None]).solution[:, 0].tolist()
+    y, x = torch.meshgrid(at, at, indexing="ij")
+    # least squares of a + b y + c x + d y^2 + e x y + f x^2 in closed form: LAPACK's last bits depend on addresses
+    slopes = [float((t * z).sum()) / 6 for t in (y, x)]
+    bends = [float(((t * t - 2 / 3) * z).sum()) / 2 for t in (y, x)]
+    (b, c), (d, f), e = slopes, bends, float((x * y * z).sum()) / 4
     determinant = 4 * d * f - e * e
     if d >= 0 or f >= 0 or determinant <= 0:
         return 0.0, 0.0

@@ -25,7 +25,7 @@ class Bars(Callback):
         self.console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: Any = None
-        self._loss = ""
+        self._loss: Any = None
 
     def _open(self, what: str, total: int, done: int = 0) -> None:
         self._close()
@@ -58,10 +58,9 @@ class Bars(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
         """Move the bar now and then: reading the loss waits for the device."""
         step = pl_module.batches_done()
-        if trainer.is_global_zero and (step % self.refresh == 0 or trainer.should_stop):
-            self._loss = f"loss {float(outputs['loss']):.3g}"
-            if self._bar is not None:
-                self._bar.update(self._task, completed=step, values=self._values(trainer))
+        self._loss = outputs["loss"]
+        if self._bar is not None and (step % self.refresh == 0 or trainer.should_stop):
+            self._bar.update(self._task, completed=step, values=self._values(trainer))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Show the validation values."""
@@ -75,7 +74,7 @@ class Bars(Callback):
 
     def _values(self, trainer: pl.Trainer) -> str:
         scores = [f"{k} {float(v):.4g}" for k, v in trainer.callback_metrics.items() if k.startswith("val/")]
-        return "  ".join([self._loss, *scores])
+        return "  ".join([f"loss {float(self._loss):.3g}", *scores])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Close the bar."""
