@@ -26,6 +26,6 @@ def build_method(
     name: str, gains: list[float], pan_gain: float, *, ratio: int = 4, grid: str = "dlpan", **changed: Any
 ) -> nn.Module:
     """The method as its configuration builds it for a data set with these facts."""
-    data = {"ratio": ratio, "grid": grid, "mtf": {"gains": gains, "pan": pan_gain}, "channels": {"lr": len(gains)}}
+    data = {"ratio": ratio, "grid": grid, "bits": 11, "mtf": {"gains": gains, "pan": pan_gain}}
     config = OmegaConf.merge({"data": data}, OmegaConf.load(CONFIGS / f"{name}.yaml"))
     return build(OmegaConf.merge(config.module.method, changed), "module.method")

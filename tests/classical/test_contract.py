@@ -66,7 +66,7 @@ def test_every_grid_and_ratio(method: str, grid: str, ratio: int) -> None:
     assert error <= floor
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "tv"])  # its strength refers to digital numbers
 def test_a_common_factor_is_kept(method: str) -> None:
     lr, guide, _ = pair()
     module = build_method(method, GAINS, PAN_GAIN)

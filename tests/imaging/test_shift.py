@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import rasterio
 import torch
 from torch import Tensor
 
@@ -61,3 +64,19 @@ def test_constant_images_have_no_shift() -> None:
     for lr, pan in ((torch.ones(2, 8, 8), torch.rand(1, 32, 32)), (torch.rand(2, 8, 8), torch.ones(1, 32, 32))):
         estimate = estimate_shift(lr, pan, 4, "dlpan")
         assert (estimate.dy, estimate.dx, estimate.r2_before, estimate.r2_after) == (0, 0, 0, 0)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_the_known_shift_of_a_real_tile(shared: Path) -> None:
+    """QuickBird tiles lie 1.5 to 2 px off in rows (README of the data); the two grids are half a pixel apart."""
+    folder = shared / "data" / "pansharpening" / "quickbird"
+    pan_file = min((folder / "pan").glob("*-pan.tif"))
+    ms_file = folder / "ms" / pan_file.name.replace("-pan", "-mul")
+    with rasterio.open(pan_file) as pan, rasterio.open(ms_file) as ms:
+        lr, guide = torch.from_numpy(ms.read().astype("f8")), torch.from_numpy(pan.read().astype("f8"))
+    lr, guide = lr[:, :128, :128], guide[:, :512, :512]
+    area, dlpan = estimate_shift(lr, guide, 4, "area"), estimate_shift(lr, guide, 4, "dlpan")
+    assert 1.3 < area.dy < 1.8
+    assert dlpan.r2_after > 0.98 > dlpan.r2_before
+    assert dlpan.dy - area.dy == pytest.approx(0.5, abs=0.02)
+    assert dlpan.dx - area.dx == pytest.approx(0.5, abs=0.02)

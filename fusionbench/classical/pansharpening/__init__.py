@@ -26,5 +26,6 @@ __getattr__, __dir__, __all__ = attach(
         "PCA": "pca",
         "PRACS": "pracs",
         "SFIM": "sfim",
+        "TV": "tv",
     },
 )

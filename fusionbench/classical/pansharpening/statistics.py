@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.optimize import nnls
 from torch import Tensor
 
 EPS = torch.finfo(torch.float64).eps  # added to denominators, as in the field's toolbox
@@ -65,6 +67,18 @@ def least_squares(columns: Tensor, targets: Tensor) -> Tensor:
     norm = torch.where(norm == 0, 1.0, norm)
     inverse = torch.linalg.pinv(gram / (norm[..., :, None] * norm[..., None, :]), rtol=1e-12, hermitian=True)
     return (targets @ columns.mT / norm[..., None, :]) @ inverse / norm[..., None, :]
+
+
+def nonnegative_least_squares(columns: Tensor, targets: Tensor) -> Tensor:
+    """``least_squares`` with coefficients that are not negative, one target after the other on the CPU."""
+    # the triangle of a QR factorisation has the least-squares solutions of the whole system
+    triangle = torch.linalg.qr(torch.cat([columns, targets], dim=-2).mT, mode="r").R.cpu().numpy()
+    count = columns.shape[-2]
+    weights = np.empty((*targets.shape[:-1], count))
+    for *system, target in np.ndindex(*targets.shape[:-1]):
+        at = triangle[tuple(system)]
+        weights[(*system, target)], _ = nnls(at[:, :count], at[:, count + target])
+    return torch.from_numpy(weights).to(columns)
 
 
 def combine(coefficients: Tensor, images: Tensor) -> Tensor:
