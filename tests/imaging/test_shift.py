@@ -66,7 +66,6 @@ def test_constant_images_have_no_shift() -> None:
         assert (estimate.dy, estimate.dx, estimate.r2_before, estimate.r2_after) == (0, 0, 0, 0)
 
 
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_the_known_shift_of_a_real_tile(shared: Path) -> None:
     """QuickBird tiles lie 1.5 to 2 px off in rows (README of the data); the two grids are half a pixel apart."""
     folder = shared / "data" / "pansharpening" / "quickbird"
