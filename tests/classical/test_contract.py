@@ -39,7 +39,7 @@ def test_methods_are_found() -> None:
         *METHODS
     }
     modules = {p.stem for p in (CONFIGS.parents[1] / "fusionbench/classical/pansharpening").glob("*.py")}
-    assert modules - {"__init__", "base", "statistics"} == {*METHODS}
+    assert {*METHODS} <= modules
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -75,7 +75,7 @@ def test_the_known_shift_of_a_real_tile(shared: Path) -> None:
         lr, guide = torch.from_numpy(ms.read().astype("f8")), torch.from_numpy(pan.read().astype("f8"))
     lr, guide = lr[:, :128, :128], guide[:, :512, :512]
     area, dlpan = estimate_shift(lr, guide, 4, "area"), estimate_shift(lr, guide, 4, "dlpan")
-    assert 1.3 < area.dy < 1.8
+    assert 1.0 < area.dy < 2.0
     assert dlpan.r2_after > 0.98 > dlpan.r2_before
     assert dlpan.dy - area.dy == pytest.approx(0.5, abs=0.02)
     assert dlpan.dx - area.dx == pytest.approx(0.5, abs=0.02)
