@@ -43,18 +43,15 @@ def q2n(
 
 
 def _q2n(image: Image, block: int) -> Tensor:
-    count, height, width = image.reference.shape
     _check_digital_numbers(image)
-    rows, columns = (_mirrored(size, block, image.reference.device) for size in (height, width))
-    fits = len(columns) == width
-    step = max(1, PIECE // (count * block * len(columns))) * block
+    image = _extended(image, block)
+    count, height, width = image.reference.shape
+    step = max(1, PIECE // (count * block * width)) * block
     values = []
-    for part in rows.split(step):
-        pieces = [image.reference[:, part], image.estimate[:, part]]
+    for top in range(0, height, step):
+        part = slice(top, top + step)
         valid = None if image.valid is None else image.valid[part]
-        if not fits:
-            pieces, valid = [z[..., columns] for z in pieces], None if valid is None else valid[:, columns]
-        blocks = [split_blocks(z, block) for z in pieces]
+        blocks = [split_blocks(z[:, part], block) for z in (image.reference, image.estimate)]
         if valid is not None:
             whole = split_blocks(valid[None], block).all(-1)[:, 0]
             blocks = [z[whole] for z in blocks]
@@ -117,15 +114,23 @@ def _digital(x: Tensor) -> Tensor:
     return x.to(torch.float64, copy=True).clamp_(0, 65535).add_(0.5).floor_()
 
 
-def _mirrored(size: int, block: int, device: torch.device) -> Tensor:
-    """Indices that continue ``size`` pixels by mirroring to a multiple of ``block``."""
-    index = torch.arange(-(-size // block) * block, device=device) % (2 * size)
-    return torch.where(index < size, index, 2 * size - 1 - index)
+def _extended(image: Image, block: int) -> Image:
+    """The image continued at the bottom and right to multiples of ``block`` by mirroring, repeated if need be."""
+    for dim in (-2, -1):
+        size = image.reference.shape[dim]
+        if size % block:
+            index = torch.arange(-(-size // block) * block, device=image.reference.device) % (2 * size)
+            index = torch.where(index < size, index, 2 * size - 1 - index)
+            reference, estimate = (z.index_select(dim, index) for z in image[:2])
+            valid = None if image.valid is None else image.valid.index_select(dim, index)
+            image = Image(reference, estimate, valid)
+    return image
 
 
 def _check_digital_numbers(image: Image) -> None:
     x = image.reference
-    if not x.is_floating_point() or x.numel() == 0 or bool((x > 1).any()):
+    # the first row nearly always tells, at no cost
+    if not x.is_floating_point() or any(bool((part > 1).any()) for part in (x[:, :1], x)):
         return
     x = double(x, image.valid)
     if bool((x != x.floor()).any()):

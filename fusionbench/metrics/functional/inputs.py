@@ -13,7 +13,7 @@ from fusionbench.errors import ConfigError, DataError
 Border = int | Literal["dlpan"]
 
 # Elements per band group turned to float64 at once: keeps the temporaries in cache, and memory flat for many bands.
-CHUNK = 1 << 18
+CHUNK = 1 << 17
 
 # Values whose standard deviation is below this share of their mean are constant: what is left is rounding.
 FLAT = 1e-12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -23,13 +24,17 @@ from fusionbench.metrics.functional.inputs import (
 )
 
 
+def _band_means(image: Image, planes: Callable[[Tensor, Tensor], tuple[Tensor, ...]]) -> Tensor:
+    """Means over valid pixels of what ``planes`` makes of reference and estimate [b,H,W]: [planes, B]."""
+    sums = [
+        torch.cat([torch.stack([plane.sum((1, 2)) for plane in planes(x, y)]) for x, y in bands(strip)], 1)
+        for strip in row_strips(image)
+    ]
+    return torch.stack(sums).sum(0) / pixel_count(image)
+
+
 def _band_mse(image: Image) -> Tensor:
-    return torch.cat([(y - x).square().sum((1, 2)) for x, y in bands(image)]) / pixel_count(image)
-
-
-def _band_mean(image: Image) -> Tensor:
-    """Mean of each band of the reference."""
-    return torch.cat([x.sum((1, 2)) for x, _ in bands(image)]) / pixel_count(image)
+    return _band_means(image, lambda x, y: ((y - x).square_(),))[0]
 
 
 @torch.no_grad()
@@ -131,7 +136,7 @@ def dd(reference: Tensor, estimate: Tensor, *, valid: Tensor | None = None, bord
     """
     return stack(
         [
-            torch.cat([(y - x).abs().sum((1, 2)) for x, y in bands(image)]).mean() / pixel_count(image)
+            _band_means(image, lambda x, y: ((y - x).abs_(),)).mean()
             for image in images(reference, estimate, valid, border)
         ],
         reference,
@@ -207,9 +212,9 @@ def ergas(
     ratios = per_image(ratio, reference.shape[0], "ratio")
     values = []
     for image, r in zip(images(reference, estimate, valid, border), ratios, strict=True):
-        mean = _band_mean(image)
+        mean, mse = _band_means(image, lambda x, y: (x, (y - x).square_()))
         kept = _bright(mean, dim_band)
-        values.append(100 / r * (_band_mse(image)[kept] / mean[kept].square()).mean().sqrt())
+        values.append(100 / r * (mse[kept] / mean[kept].square()).mean().sqrt())
     return stack(values, reference)
 
 
@@ -218,7 +223,8 @@ def ergas_bands(
     reference: Tensor, *, dim_band: float = 1e-3, valid: Tensor | None = None, border: Border = 0
 ) -> Tensor:
     """Number of bands that :func:`ergas` counts in each image, [N] int64."""
-    kept = [_bright(_band_mean(image), dim_band).sum() for image in images(reference, reference, valid, border)]
+    means = [_band_means(image, lambda x, _: (x,))[0] for image in images(reference, reference, valid, border)]
+    kept = [_bright(mean, dim_band).sum() for mean in means]
     return torch.stack(kept) if kept else torch.empty(0, dtype=torch.int64, device=reference.device)
 
 
