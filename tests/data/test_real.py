@@ -63,6 +63,26 @@ def test_documented_commands_find_the_files(data: str, facts: tuple[Any, ...], p
     assert found["root"] == str((images / "pansharpening" / data).resolve())
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "real_data.md"
+
+
+def documented() -> list[str]:
+    """Commands of the page that train or evaluate."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.startswith(("    python train.py", "    python evaluate.py"))]
+
+
+@pytest.mark.parametrize("command", documented())
+def test_documented_commands_compose(command: str, images: Path) -> None:
+    """Every option that a command or a sweep names exists, and the files are found."""
+    words = command.replace("<images>", str(images)).replace("<run>", "run").replace("<checkpoints>", "folder").split()
+    settings = [word.partition("=")[::2] for word in words[2:] if word != "-m"]
+    for turn in range(max(values.count(",") for _, values in settings) + 1):
+        overrides = [f"{key}={values.split(',')[min(turn, values.count(','))]}" for key, values in settings]
+        cfg = composed(words[1].removesuffix(".py"), overrides)
+        assert resolve_source(cfg)["source"] == "files"
+
+
 def test_quickbird_in_four_folds(images: Path, cache: Path) -> None:
     tested: list[str] = []
     for fold in range(4):
