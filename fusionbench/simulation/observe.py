@@ -16,7 +16,7 @@ from fusionbench.simulation.scene import Scene, build_scene
 
 FINER = 2  # scene pixels per PAN pixel
 STRIP = 64  # rows of the scene rendered at once: they stay in the processor's cache
-TRUTH = ("first", "second", "mix", "classes", "height", "terrain", "shadow")
+TRUTH = ("first", "second", "mix", "classes", "height", "terrain", "shadow", "bright", "bilinear")
 SHIFT_SD, SHIFT_MOST, WARP_SD = 0.15, 0.4, 0.1  # MS px, between PAN and MS
 ARRAY_SD, BAND_SD = 0.12, 0.03  # MS px, between detector arrays and among the bands of one
 
@@ -37,8 +37,8 @@ def simulate_pair(
     Returns:
         ``ms`` uint16 [B, size, size], ``pan`` uint16 [1, r size, r size], ``meta`` (plain values), and with ``truth``
         a dict: ``reference`` float32 [B, r size, r size] (DN, no noise, the MTF of MS at PAN's sampling, as MS's
-        geometry), ``first``, ``second``, ``mix``, ``classes``, ``height``, ``terrain``, ``shadow`` [N, N] on the
-        scene's grid (N = 2 r size), ``displacement`` float32 [2, size, size] in MS px (rows, columns).
+        geometry), the maps of :data:`TRUTH` (see :class:`Scene`) [N, N] on the scene's
+        grid (N = 2 r size), ``displacement`` float32 [2, size, size] in MS px (rows, columns).
 
     Raises:
         ConfigError: a negative seed or a size below 16.

@@ -169,7 +169,7 @@ def _light(seed: int, canvas: Canvas, terrain: np.ndarray, day: int, sun: Sun, a
     # light goes to and fro where two materials interlock: canopies over soil, crops in rows
     interlocked = canvas.mix * (np.float32(1) - canvas.mix) * np.float32(4)
     bilinear = np.where(
-        (canvas.first != canvas.second) & (interlocked > 0.6), interlocked * np.float32(0.5), np.float32(0)
+        (canvas.first != canvas.second) & (interlocked > 0.96), interlocked * np.float32(0.5), np.float32(0)
     )
     return Scene(
         seed=seed, pixel=canvas.pixel, regions=LANDSCAPES[seed % 4], day=day, sun=sun, air=air, first=canvas.first,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.ndimage import uniform_filter
 
@@ -20,10 +22,11 @@ def measure(sensor: Sensor, ms: np.ndarray, pan: np.ndarray) -> dict[str, float]
 
     Returns:
         name -> value. ``r2``: of PAN, averaged to the MS grid, regressed on the MS bands; ``r2_detail``: the same after
-        5x5 means are taken off; ``detail_*``: correlation of those details, band by band; ``adjacent_*``: correlation
+        5x5 means are taken off; ``detail_*``: correlation of those details, band by band, and what bands outside PAN's
+        response lack of it; ``adjacent_*``: correlation
         of neighbouring visible bands; ``red_nir``: of red and the first band beyond 750 nm; ``slope``: of the PAN power
         spectrum from .02 to .2 cycles/px, ``slope_nyquist`` from .25 to .45; ``dark_blue``, ``dark_nir``: 1st
-        percentile over mean; ``inverted``: share of pixels around which PAN and near infrared are anticorrelated in 5x5 px;
+        percentile over mean; ``inverted``: share of pixels with PAN and near infrared anticorrelated in 5x5 px;
         ``cv_*``: coefficient of variation; ``level_*``: mean over full scale; ``saturated``: share of pixels.
     """
     bands = ms.astype(np.float64)
@@ -33,16 +36,19 @@ def measure(sensor: Sensor, ms: np.ndarray, pan: np.ndarray) -> dict[str, float]
     correlation = [float(np.corrcoef(one.ravel(), detail.ravel())[0, 1]) for one in details]
     centers = [band.center for band in sensor.bands]
     visible = [index for index, center in enumerate(centers) if center < 690]
-    adjacent = [_r(bands[a], bands[b]) for a, b in zip(visible[:-1], visible[1:], strict=True)]
+    adjacent = [_r(bands[a], bands[b]) for a, b in pairwise(visible)]
+    outside = [abs(center - sensor.pan.center) > sensor.pan.width / 2 for center in centers]
     infrared = next(index for index, center in enumerate(centers) if center > 750)
     red, _, blue = sensor.rgb
     low, high = spectrum_slope(pan[0], 0.02, 0.2), spectrum_slope(pan[0], 0.25, 0.45)
     spread = bands.std((1, 2)) / bands.mean((1, 2))
     level = bands.mean((1, 2)) / sensor.full_scale
     top = sensor.full_scale
+    lack = np.mean(np.compress(outside, correlation)) - np.mean(correlation) if any(outside) else 0.0
     return {
         "r2": _r2(coarse, bands), "r2_detail": _r2(detail, details),
         "detail_lowest": min(correlation), "detail_highest": max(correlation), "detail_nir": correlation[infrared],
+        "detail_outside": float(lack),
         "adjacent_lowest": min(adjacent), "adjacent_highest": max(adjacent),
         "red_nir": _r(bands[red], bands[infrared]), "slope": low, "slope_nyquist": high,
         "dark_blue": _dark(bands[blue]), "dark_nir": _dark(bands[infrared]),
