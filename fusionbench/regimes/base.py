@@ -111,7 +111,10 @@ class Regime(pl.LightningModule, ABC):
         """Randomness of a step comes from (seed, step, rank) alone, so that a resumed run draws the same."""
         seed = int((self.facts.get("config") or {}).get("seed") or 0)
         key = np.random.SeedSequence([seed, self.batches_done(), self.global_rank])
-        torch.manual_seed(int(key.generate_state(1, np.uint64)[0]))
+        number = int(key.generate_state(1, np.uint64)[0])
+        torch.default_generator.manual_seed(number)  # torch.manual_seed costs milliseconds where there is no GPU
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(number)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let the checkpoint know what it is."""
