@@ -27,5 +27,6 @@ __getattr__, __dir__, __all__ = attach(
         "PRACS": "pracs",
         "SFIM": "sfim",
         "TV": "tv",
+        "VONet": "vo_net",
     },
 )
