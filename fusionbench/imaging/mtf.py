@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from fusionbench.errors import ConfigError
-from fusionbench.imaging.borders import extend, weighted_sum
+from fusionbench.imaging.borders import extend, in_pieces, weighted_sum
 
 SIZE = 41  # px, side of the kernels
 GENERIC_GAIN = 0.3  # of MS bands without a record; the generic Gaussian has it too
@@ -131,13 +131,17 @@ def wavelet_low_pass(x: Tensor, ratio: int) -> Tensor:
         ratio: PAN pixels per MS pixel; the number of levels is rounded where it is no power of two.
     """
     levels = max(round(math.log2(ratio)), 1)
-    for axis in (-2, -1):
-        for _ in range(levels):
-            x = extend(x, 4, 4, axis, "symmetric")
-            x = weighted_sum(x, BINOMIAL, axis, 0, x.shape[axis] - 4)
-        for _ in range(levels):
-            x = weighted_sum(x, BINOMIAL, axis, 0, x.shape[axis] - 4)
-    return x
+
+    def smooth(x: Tensor) -> Tensor:
+        for axis in (-2, -1):
+            for _ in range(levels):
+                x = extend(x, 4, 4, axis, "symmetric")
+                x = weighted_sum(x, BINOMIAL, axis, 0, x.shape[axis] - 4)
+            for _ in range(levels):
+                x = weighted_sum(x, BINOMIAL, axis, 0, x.shape[axis] - 4)
+        return x
+
+    return in_pieces(smooth, x)
 
 
 def box_filter(x: Tensor, size: int, border: str = "replicate") -> Tensor:
