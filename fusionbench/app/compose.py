@@ -26,6 +26,8 @@ from fusionbench.errors import ConfigError, UserError
 # what the result of a run does not depend on: left out of its fingerprint
 _NOT_THE_RESULT = ("hydra", "paths", "logger", "tags", "run", "transfer")
 _NOT_THE_RESULT_TRAINER = ("progress", "log_every_n_steps", "profiler")
+# groups to be named on the command line
+_REQUIRED = {"train": ("model", "data")}
 
 
 def run_hydra(name: str, job: Callable[[DictConfig], Any], arguments: Sequence[str]) -> None:
@@ -41,10 +43,11 @@ def run_hydra(name: str, job: Callable[[DictConfig], Any], arguments: Sequence[s
     """
     register()
     _check_names(arguments)
+    _check_chosen(name, arguments)
     full, argv = os.environ.get("HYDRA_FULL_ERROR"), sys.argv
     # Hydra then raises instead of printing and leaving with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [f"fusionbench {name}", *arguments]
+    sys.argv = [f"fusionbench {name}", *_deferred(arguments)]
     try:
         main(config_path=catalogue.config_root(), config_name=name, version_base="1.3")(job)()
     except (HydraException, OmegaConfBaseException) as error:
@@ -247,3 +250,40 @@ def _check_names(arguments: Sequence[str]) -> None:
         for name in values:
             if name is not None and str(name) not in (*known, "null"):
                 raise catalogue.unknown(group, str(name), known)
+
+
+def _deferred(arguments: Sequence[str]) -> list[str]:
+    """Arguments such that a sweep's runs get all of them, and Hydra's own composition before them none it cannot take.
+
+    Before a sweep Hydra composes once without the swept choices, and refuses ``model.x=1`` where ``model`` is one of
+    them. What is itself a sweep waits for the runs, and a choice of one is a sweep.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if not {"-m", "--multirun"} & set(arguments):
+        return list(arguments)
+    found = []
+    for text in arguments:
+        key, equals, value = text.partition("=")
+        plain = (
+            equals
+            and value
+            and not text.startswith(("-", "~"))
+            and not key.lstrip("+").startswith(("hydra.", "paths."))
+        )
+        if plain and not OverridesParser.create().parse_override(text).is_sweep_override():
+            text = f"{key}=choice({value})"
+        found.append(text)
+    return found
+
+
+def _check_chosen(name: str, arguments: Sequence[str]) -> None:
+    """Groups that a root configuration leaves open and whose choice other defaults name (``schedule: .../${model}``).
+
+    Such a group defaults to null instead of ???: in a sweep, Hydra also resolves those defaults before any choice.
+    """
+    given = {text.partition("=")[0]: text.partition("=")[2] for text in arguments}
+    for group in _REQUIRED.get(name, ()):
+        if given.get(group) in (None, "", "null"):
+            known = ", ".join(sorted(catalogue.options(group, catalogue.search_path(arguments))))
+            raise ConfigError(f"{group} is not given: {group}=<name>\n  Available: {known}")
