@@ -180,9 +180,10 @@ def check_data(facts: Mapping[str, Any], data: Mapping[str, Any], path: Path | s
         CheckpointError: bands, ratio or pixel grid differ.
     """
     name = data["card"].get("name") or data["card"].get("id")
+    any_bands = ((facts.get("card") or {}).get("constraints") or {}).get("one_model_any_bands", False)
     for role, count in facts["channels"].items():
         here = data["channels"].get(role)
-        if here != count:
+        if here != count and not (role == "lr" and any_bands):
             raise CheckpointError(
                 f"{path}: made for {count} band(s) of {role} ({facts['sensor']}), {name} has {here}; "
                 f"use data of {count} band(s), or train a method on {name}"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fusionbench.errors import ConfigError
+from fusionbench.errors import CheckpointError, ConfigError
 from fusionbench.imaging import expand
 from fusionbench.imaging.differences import difference, difference_adjoint, gradients, laplacian
 from fusionbench.networks.pansharpening import (
@@ -27,6 +27,9 @@ from fusionbench.networks.pansharpening import (
 from fusionbench.networks.pansharpening.apnn import published_sgd
 from fusionbench.networks.pansharpening.dl_vm import _PixelMean, conjugate_gradients
 from fusionbench.networks.pansharpening.gtp_pnet import sobel
+from fusionbench.regimes.checkpoint import check_data
+
+from .cards import model_config
 
 
 def inputs(bands: int = 4, size: int = 6, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -126,6 +129,15 @@ def test_arbrpn_takes_any_number_of_bands_with_the_same_weights() -> None:
     for bands in (1, 3, 5):
         lr, guide = inputs(bands)
         assert network(lr, guide).shape == (1, bands, 24, 24)
+
+
+def test_arbrpn_checkpoint_is_not_bound_to_its_bands() -> None:
+    facts = {"card": {"constraints": dict(model_config("arbrpn").card.constraints)}, "sensor": "QuickBird"}
+    facts |= {"channels": {"lr": 4, "guide": 1}, "ratio": 4, "grid": "area"}
+    data = {"card": {"name": "WorldView-3"}, "channels": {"lr": 8, "guide": 1}, "ratio": 4, "grid": "area"}
+    check_data(facts, data, "best.ckpt")
+    with pytest.raises(CheckpointError, match="has 2"):
+        check_data(facts, data | {"channels": {"lr": 8, "guide": 2}}, "best.ckpt")
 
 
 def test_arbrpn_recomputing_changes_no_gradient() -> None:
