@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import re
 from dataclasses import replace
 
@@ -187,6 +188,19 @@ def test_order_of_scenes_does_not_matter(run, toolbox, tmp_path):
         item.observe("reduced", batch(arrays, name), scaled(arrays["fused"]), 0.2)
     metrics = without_times(item.finish(tmp_path, facts(converged=False, improvement=0.05)))
     assert metrics.pictures == []
+    assert metrics == replace(without_times(run[1]), pictures=[])
+
+
+def test_shares_of_two_processes_give_the_same_record(run, toolbox, tmp_path, monkeypatch):
+    arrays, _ = toolbox
+    shares = [evaluator(), evaluator()]
+    for item, name in zip(shares, ("two", "one"), strict=True):
+        item.begin(["reduced", "full"], tmp_path, "net")
+        item.observe("reduced", batch(arrays, name), scaled(arrays["fused"]), 0.2)
+        item.observe("full", batch(arrays, name, full=True), scaled(arrays["fused"]), 0.2)
+    other = pickle.loads(pickle.dumps(shares[1]._seen))
+    monkeypatch.setattr("fusionbench.evaluation.spatiospectral.gather", lambda items: items + other)
+    metrics = without_times(shares[0].finish(tmp_path, facts(converged=False, improvement=0.05)))
     assert metrics == replace(without_times(run[1]), pictures=[])
 
 
