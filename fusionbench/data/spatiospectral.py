@@ -291,8 +291,12 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
         """Validation scenes at reduced resolution, one a batch; ready patches in batches."""
         if self.source.val is not None:
-            return self._loader(Hdf5Patches(self.source.val, self._facts(self.bits), "val"), VAL_BATCH)
-        return self._loader(WholeScenes(self.parts("val"), full=False), 1) if self.parts("val") else []
+            return self._loader(
+                Hdf5Patches(self.source.val, self._facts(self.bits), "val"), VAL_BATCH, never_empty=True
+            )
+        if not self.parts("val"):
+            return []
+        return self._loader(WholeScenes(self.parts("val"), full=False), 1, never_empty=True)
 
     def test_dataset(self, name: str) -> Dataset:
         """Scenes of one test set, ``reduced`` or ``full``."""
@@ -311,9 +315,14 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
             raise DataError(f"data={self.name}: no test scenes in {self._origin()} (data.split.by={self.settings.by})")
         return [self._loader(self.test_dataset(name), 1) for name in self.test_sets]
 
-    def _loader(self, dataset: Any, batch_size: int) -> DataLoader:
+    def _loader(self, dataset: Any, batch_size: int, never_empty: bool = False) -> DataLoader:
+        """This process's share; ``never_empty``: one scene even where there are fewer than processes, for they meet
+        after validation, and the regime counts a scene once."""
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        share = dataset if world == 1 else Subset(dataset, range(rank, len(dataset), world))
+        rows = range(rank, len(dataset), world)
+        if never_empty and not rows:
+            rows = range(1)
+        share = dataset if world == 1 else Subset(dataset, rows)
         return DataLoader(share, batch_size=batch_size, shuffle=False, num_workers=0)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Regime(pl.LightningModule, ABC):
 
     def __init__(self, network: nn.Module, value_range: Mapping[str, Any] | None = None) -> None:
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer test scenes than processes
         self.network = network
         self.values = ValueRange.from_mapping(value_range)
         self.evaluator: Scorer | None = None
@@ -132,10 +133,11 @@ class Regime(pl.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean of every index over all processes' images: the same for any number of processes."""
-        rows, self._scores = sorted(_gathered(self._scores), key=lambda row: row[0]), []
-        if not rows:
+        scores, self._scores = dict(_gathered(self._scores)), []
+        if not scores:
             return
-        means = {f"val/{k}": math.fsum(row[k] for _, row in rows) / len(rows) for k in rows[0][1]}
+        rows = [scores[name] for name in sorted(scores)]
+        means = {f"val/{k}": math.fsum(row[k] for row in rows) / len(rows) for k in rows[0]}
         self.log_dict(means, logger=False)
         for logger in self.loggers:
             logger.log_metrics(means, self.batches_done())

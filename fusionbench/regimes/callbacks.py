@@ -81,7 +81,7 @@ class Curves(Callback):
 
     def _write(self, trainer: pl.Trainer, step: int) -> None:
         assert self._sums is not None
-        means = (self._sums / self._count).tolist()
+        means = (mean_over_processes(self._sums) / self._count).tolist()
         row = {f"train/{name}": mean for name, mean in zip(self._names, means, strict=True)}
         if trainer.optimizers:
             row["train/lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
@@ -93,7 +93,7 @@ class Curves(Callback):
         """Sums since the last row: a resumed run logs the same means."""
         return {
             "names": list(self._names),
-            "sums": None if self._sums is None else self._sums.tolist(),
+            "sums": None if self._sums is None else mean_over_processes(self._sums).tolist(),
             "count": self._count,
         }
 
@@ -128,7 +128,7 @@ class Divergence(Callback):
             self._look(trainer, pl_module.batches_done())
 
     def _look(self, trainer: pl.Trainer, step: int) -> None:
-        worst = math.nan if self._worst is None else self._worst.item()
+        worst = math.nan if self._worst is None else mean_over_processes(self._worst).item()
         self._worst = None
         limit = math.inf
         if self._seen > self.FIRST and self.factor is not None:
@@ -145,6 +145,16 @@ class Divergence(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See ``state_dict``."""
         self._began, self._seen = float(state_dict["began"]), int(state_dict["seen"])
+
+
+def mean_over_processes(values: Tensor) -> Tensor:
+    """Mean of a tensor over all processes, the same on each of them."""
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return values
+    total = values.clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
 
 
 def diverged(trainer: pl.Trainer, step: int, what: str) -> DivergedError:
