@@ -55,7 +55,7 @@ def _building(
     mask = (across < a) & (along < b)
     if not mask.any():
         return
-    aged, tinted = rng.normal(0, 0.8, 2)
+    aged, tinted = rng.normal(0, 1.1, 2)
     canvas.fill(window, mask, material, rng.normal(1.0, 0.13) if bright is None else bright)
     canvas.aged[window][mask] += np.float32(aged)
     canvas.tinted[window][mask] += np.float32(tinted)

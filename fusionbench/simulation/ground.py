@@ -108,23 +108,23 @@ def _streets(
         first[line] = second[line] = labels()["road_paint"]
 
 
-def lay_water(canvas: Canvas, rng: np.random.Generator, lakes: bool) -> None:
-    """A stream or river; with ``lakes``, lakes too. Water and its banks clear away what stood there.
+def lay_water(canvas: Canvas, rng: np.random.Generator, landscape: tuple[str, str]) -> None:
+    """Lakes in the wild, in half of the other scenes outside of cities a river; they clear away what stood there.
 
     Args:
         canvas: painted up to the buildings.
         rng: source of randomness.
-        lakes: whether the scene lies by lakes.
+        landscape: names of the two regions.
     """
     size, scale = canvas.size, canvas.scale
     winding = field(rng, size, canvas.pixel, {0.35 * size * canvas.pixel: 0.9, 30 * scale: 0.05, 8 * scale: 0.015})
-    level, width = rng.uniform(-0.4, 0.4), rng.uniform(0.015, 0.05)
-    threshold = np.float32(rng.uniform(0.9, 1.3))
+    level, width = rng.uniform(-0.4, 0.4), rng.uniform(0.03, 0.07)
+    threshold = np.float32(rng.uniform(0.7, 1.0))
     turbid = bool(rng.random() < 0.5)
-    if lakes:
-        below = winding - threshold * np.float32(0.6)
+    if "wild" in landscape:
+        below = winding - threshold
         material, bank = ("lake_clear", 0.035)
-    elif rng.random() < 0.5:
+    elif "urban" not in landscape and rng.random() < 0.5:
         below = np.float32(width) - np.abs(winding - np.float32(level))
         material, bank = ("river_turbid" if turbid else "lake_clear", 0.02)
     else:
@@ -137,4 +137,7 @@ def lay_water(canvas: Canvas, rng: np.random.Generator, lakes: bool) -> None:
     canvas.second[shore] = labels()["shrub"]
     canvas.second[water] = labels()["river_turbid"]
     canvas.mix[water] = np.clip((bank * 3 - below[water]) * np.float32(4), 0, 0.8)
-    canvas.bright[water] = np.float32(0.7) + np.float32(0.3) * canvas.bright[water]
+    ripples = np.float32(0.85) + np.float32(0.15) * canvas.bright[water]
+    canvas.bright[water] = ripples + np.float32(0.1) * np.clip(winding[water], -2, 2)
+    canvas.aged[water] = winding[water]  # turbidity changes slowly, and no parcel shows through
+    canvas.tinted[water] = np.float32(0.5) - winding[water]

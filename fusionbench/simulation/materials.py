@@ -3,7 +3,8 @@
 The curves are built from what is known of each material: chlorophyll absorbs at 0.44 and 0.67 um and leaves scatter
 beyond the red edge near 0.72 um; liquid water absorbs at 0.97, 1.2, 1.45 and 1.94 um; iron oxides below 0.55 and at
 0.87 um; clay and carbonate at 2.2 and 2.33 um; water bodies decay beyond 0.6 um; concrete and asphalt rise slowly;
-paints are flat with an edge; polymers (membranes, coatings) absorb near 1.7 and 2.3 um.
+paints are flat with an edge, white ones with titanium dioxide's near 0.42 um; polymers (membranes, coatings) absorb
+near 1.7 and 2.3 um.
 """
 
 from __future__ import annotations
@@ -146,32 +147,32 @@ def library() -> tuple[Material, ...]:
         _plant("rapeseed", "crop", lambda c, w, d: leaf(0.7 + c, 0.54 + 0.1 * c, 0.6 + w, 0.17, d) + _petals()),
         _plant("cereal_ripe", "crop", lambda c, w, d: leaf(0.5 + c, 0.38, 0.2 + w, 0.14, 0.85 + d)),
         _soil("dark_soil", ground(0.045, 0.24, 0.2, 0.05)),
-        _soil("loam", ground(0.08, 0.40, 0.5, 0.1)),
-        _soil("red_soil", ground(0.09, 0.42, 1.1, 0.12)),
-        _soil("sand", ground(0.17, 0.58, 0.35, 0.04, 0.08)),
+        _soil("loam", ground(0.075, 0.36, 0.42, 0.1)),
+        _soil("red_soil", ground(0.085, 0.38, 0.85, 0.12)),
+        _soil("sand", ground(0.15, 0.50, 0.35, 0.04, 0.08)),
         _built("asphalt_new", "road", mineral(0.045, 0.085), 0.2),
         _built("asphalt_old", "road", mineral(0.095, 0.19), 0.15),
         _built("gravel", "road", mineral(0.15, 0.32, 0.05), 0.1),
         _built("concrete", "pavement", mineral(0.20, 0.40, 0.06), 0.14),
         _built("paving_brick", "pavement", ground(0.10, 0.36, 0.75, 0.08, 0.05), 0.12),
-        _built("road_paint", "pavement", paint(0.52, (), ((430, 0.1),)), 0.2),
+        _built("road_paint", "pavement", paint(0.36, (), ((432, 0.26),)), 0.2),
         _built("roof_concrete", "roof", mineral(0.205, 0.395, 0.05), 0.14),
         _built("roof_tile_red", "roof", ground(0.10, 0.46, 1.15, 0.06, 0.03), 0.14),
         _built("roof_tile_brown", "roof", ground(0.07, 0.30, 0.8, 0.06, 0.03), 0.14),
         _built("roof_slate", "roof", mineral(0.075, 0.115) * (1 + 0.08 * _bump(480, 60)), 0.12),
         _built("roof_bitumen", "roof", mineral(0.05, 0.10), 0.18),
         _built("roof_gravel", "roof", mineral(0.16, 0.30, 0.03), 0.12),
-        _built("roof_membrane", "roof", paint(0.55, (), ((420, 0.1),)), 0.16),
-        _built("roof_metal_grey", "roof", paint(0.27, (), ((420, 0.05),)) * (1 - 0.15 * _bump(840, 90)), 0.12),
+        _built("roof_membrane", "roof", paint(0.36, (), ((432, 0.30),)), 0.16),
+        _built("roof_metal_grey", "roof", paint(0.20, (), ((428, 0.12),)) * (1 - 0.15 * _bump(840, 90)), 0.12),
         _built("roof_metal_blue", "roof", paint(0.10, ((460, 45, 0.20),), ((720, 0.18),)), 0.12),
         _built("roof_metal_green", "roof", paint(0.09, ((535, 40, 0.13),), ((730, 0.2),)), 0.12),
         _built("roof_rust", "roof", ground(0.06, 0.34, 1.3, 0.0, 0.0), 0.12),
         _built("solar_panel", "roof", paint(0.045, ((450, 60, 0.03),), ((1080, 0.2),)), 0.06),
         _built("sports_ground", "pavement", paint(0.10, ((540, 35, 0.05),), ((600, 0.10), (740, 0.12))), 0.1),
-        _built("car_white", "vehicle", paint(0.62, (), ((420, 0.08),)), 0.05),
+        _built("car_white", "vehicle", paint(0.38, (), ((432, 0.32),)), 0.05),
         _built("car_dark", "vehicle", paint(0.05), 0.05),
         _built("car_red", "vehicle", paint(0.06, (), ((605, 0.32),)), 0.05),
-        _built("car_silver", "vehicle", paint(0.32), 0.05),
+        _built("car_silver", "vehicle", paint(0.24, (), ((428, 0.09),)), 0.05),
         _built("car_blue", "vehicle", paint(0.07, ((450, 40, 0.18),), ((780, 0.1),)), 0.05),
     )  # fmt: skip
 

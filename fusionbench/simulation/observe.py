@@ -9,6 +9,7 @@ import numpy as np
 
 from fusionbench.errors import ConfigError
 from fusionbench.sensors import Sensor
+from fusionbench.simulation.instrument import instrument_of
 from fusionbench.simulation.materials import categories
 from fusionbench.simulation.noise import cascade, stream
 from fusionbench.simulation.optics import BandView, blur, digitise, gaussian_taps, halve, sample, view
@@ -18,7 +19,6 @@ FINER = 2  # scene pixels per PAN pixel
 STRIP = 64  # rows of the scene rendered at once: they stay in the processor's cache
 TRUTH = ("first", "second", "mix", "classes", "height", "terrain", "shadow", "bright", "bilinear")
 SHIFT_SD, SHIFT_MOST, WARP_SD = 0.15, 0.4, 0.1  # MS px, between PAN and MS
-ARRAY_SD, BAND_SD = 0.12, 0.03  # MS px, between detector arrays and among the bands of one
 
 
 def simulate_pair(
@@ -27,7 +27,7 @@ def simulate_pair(
     """Simulate the PAN and MS images of a seed's scene on the area grid.
 
     Args:
-        sensor: its record; the true MTF gains lie within 10 % of the record's.
+        sensor: its record; the true instrument lies near it (see ``instrument``).
         seed: 0 or above: same seed, same images, on any machine.
         size: MS pixels in one direction.
         truth: return what no sensor tells, too.
@@ -36,9 +36,9 @@ def simulate_pair(
 
     Returns:
         ``ms`` uint16 [B, size, size], ``pan`` uint16 [1, r size, r size], ``meta`` (plain values), and with ``truth``
-        a dict: ``reference`` float32 [B, r size, r size] (DN, no noise, the MTF of MS at PAN's sampling, as MS's
-        geometry), the maps of :data:`TRUTH` (see :class:`Scene`) [N, N] on the scene's
-        grid (N = 2 r size), ``displacement`` float32 [2, size, size] in MS px (rows, columns).
+        a dict: ``reference`` float32 [B, r size, r size] (DN without noise, through the MTF of MS at PAN's sampling,
+        on PAN's grid), the maps named in TRUTH (see :class:`Scene`) [N, N] on the scene's grid, N = 2 r size rounded
+        up to a multiple of 16, and ``displacement`` float32 [2, size, size], MS px (rows, columns) that MS looks aside.
 
     Raises:
         ConfigError: a negative seed or a size below 16.
@@ -48,30 +48,27 @@ def simulate_pair(
     ratio = sensor.ratio
     step = FINER * ratio
     scene = build_scene(seed, _multiple(size * step), sensor.gsd / step, 0.0 if registered else sensor.gsd, day)
-    rng = stream(seed, f"instrument {sensor.name}")
-    true_gains = [round(band.mtf * (1 + rng.uniform(-0.1, 0.1)), 6) for band in (*sensor.bands, sensor.pan)]
-    views = [view(band, scene.air) for band in (*sensor.bands, sensor.pan)]
-    displacement = _displacement(rng, size, registered)
-    apart = _band_shifts(rng, sensor, registered)
-    noise = [round(rng.uniform(100, 200), 3) for _ in sensor.bands] + [round(rng.uniform(60, 170), 3)]
+    instrument = instrument_of(sensor)
+    rng = stream(seed, f"acquisition {sensor.name}")
+    displacement = _displacement(rng, size) * np.float32(not registered)
     exposure = round(rng.uniform(0.92, 1.08), 6)
-    halved, pan = _render(scene, views)
+    scales = [exposure * scale for scale in instrument.scales]
+    apart = instrument.band_shifts * float(not registered)
+    halved, pan = _render(scene, [view(band, scene.air) for band in (*sensor.bands, sensor.pan)])
     side = size * ratio
-    pan_image = halve(blur(pan, gaussian_taps(true_gains[-1], 0.25, 0.25)))[:side, :side]
     planes = [
         _at_ms(plane, gain, ratio, size, displacement + own[:, None, None].astype(np.float32))
-        for plane, gain, own in zip(halved, true_gains[:-1], apart, strict=True)
+        for plane, gain, own in zip(halved, instrument.gains[:-1], apart, strict=True)
     ]
-    scales = [exposure * sensor.full_scale / full_reflectance(band.center) for band in (*sensor.bands, sensor.pan)]
-    offsets = [round(rng.uniform(0.0, 0.004) * sensor.full_scale, 3) for _ in scales]
+    planes.append(halve(blur(pan, gaussian_taps(instrument.gains[-1], 0.25, 0.25)))[:side, :side])
     bits = [
         digitise(plane, scale, offset, snr, rng, sensor.full_scale)
-        for plane, scale, offset, snr in zip([*planes, pan_image], scales, offsets, noise, strict=True)
+        for plane, scale, offset, snr in zip(planes, scales, instrument.offsets, instrument.snr, strict=True)
     ]
     meta = {
         "sensor": sensor.name, "seed": seed, "size": size, "regions": list(scene.regions), "day": scene.day,
         "sun_elevation": scene.sun.elevation, "sun_azimuth": scene.sun.azimuth, "haze": scene.air.haze,
-        "mtf_gains": true_gains[:-1], "pan_gain": true_gains[-1], "snr": noise,
+        "mtf_gains": list(instrument.gains[:-1]), "pan_gain": instrument.gains[-1], "snr": list(instrument.snr),
         "band_shifts": apart.tolist(),
         "shift": [round(float(axis.mean(dtype=np.float64)), 4) for axis in displacement],
     }  # fmt: skip
@@ -80,7 +77,9 @@ def simulate_pair(
         pair["truth"] = {
             "reference": np.stack([
                 blur(plane, gaussian_taps(gain, 0.5, 0.25))[:side, :side] * np.float32(scale) + np.float32(offset)
-                for plane, gain, scale, offset in zip(halved, true_gains[:-1], scales[:-1], offsets[:-1], strict=True)
+                for plane, gain, scale, offset in zip(
+                    halved, instrument.gains[:-1], scales[:-1], instrument.offsets[:-1], strict=True
+                )
             ]),
             "displacement": displacement,
             **{name: getattr(scene, name) for name in TRUTH},
@@ -88,31 +87,17 @@ def simulate_pair(
     return pair
 
 
-def full_reflectance(wavelength: float) -> float:
-    """Apparent reflectance that gives the largest digital number, by wavelength in nm: plants need room beyond 700."""
-    return 0.72 if wavelength < 690 else 0.85 if wavelength < 760 else 1.0
-
-
 def _multiple(pixels: int) -> int:
     return -(-pixels // 16) * 16
 
 
-def _displacement(rng: np.random.Generator, size: int, registered: bool) -> np.ndarray:
+def _displacement(rng: np.random.Generator, size: int) -> np.ndarray:
     """[2, size, size] MS px: where MS looks, beside where it should: one shift and a smooth warp."""
     shift = rng.normal(0, SHIFT_SD, 2)
     shift *= min(1.0, SHIFT_MOST / max(float(np.sqrt((shift**2).sum())), 1e-9))
     warp = np.stack([cascade(rng, size, size, {7: WARP_SD}) for _ in range(2)])
     warp += np.round(shift, 6).astype(np.float32)[:, None, None]
-    return warp * np.float32(not registered)
-
-
-def _band_shifts(rng: np.random.Generator, sensor: Sensor, registered: bool) -> np.ndarray:
-    """[B, 2] MS px, (rows, columns): where each band looks beside MS as a whole; the first array defines it."""
-    arrays = np.array([band.array for band in sensor.bands])
-    offsets = rng.normal(0, ARRAY_SD, (int(arrays.max()) + 1, 2))
-    offsets[0] = 0
-    own = rng.normal(0, BAND_SD, (len(sensor.bands), 2))
-    return np.round(offsets[arrays] + own, 6) * float(not registered)
+    return warp
 
 
 def _at_ms(plane: np.ndarray, gain: float, ratio: int, size: int, displacement: np.ndarray) -> np.ndarray:

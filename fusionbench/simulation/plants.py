@@ -181,5 +181,5 @@ def _tree(
     canvas.bright[window][covered] *= np.float32(max(0.5, 1.0 + 0.13 * shine)) * (
         np.float32(0.72) + np.float32(0.32) * dome[cut][covered]
     )
-    canvas.aged[window][covered] += np.float32(0.8 * aged)
-    canvas.tinted[window][covered] += np.float32(0.8 * tinted)
+    canvas.aged[window][covered] += np.float32(1.0 * aged)
+    canvas.tinted[window][covered] += np.float32(1.0 * tinted)

@@ -98,7 +98,7 @@ def build_scene(seed: int, size: int, pixel: float, displacement: float, day: in
     lay_ground(canvas, stream(seed, "ground"), streets, day)
     for part in (0, 1):
         build(canvas, stream(seed, f"buildings {part}"), part, streets[part])
-    lay_water(canvas, stream(seed, "water"), "wild" in LANDSCAPES[seed % 4])
+    lay_water(canvas, stream(seed, "water"), LANDSCAPES[seed % 4])
     for part in (0, 1):
         plant(canvas, stream(seed, f"plants {part}"), part, streets[part])
     return _light(seed, canvas, terrain, day, sun, air)
@@ -154,7 +154,7 @@ def _brightness(seed: int, size: int, pixel: float, scale: float) -> np.ndarray:
 
 
 def _component(seed: int, name: str, size: int, pixel: float, scale: float) -> np.ndarray:
-    scales = {20: 0.45, 7: 0.5, 2.5: 0.55, 0.9: 0.5}
+    scales = {20: 0.5, 7: 0.6, 2.5: 0.45, 0.9: 0.25}
     return np.clip(field(stream(seed, name), size, pixel, {m * scale: a for m, a in scales.items()}), -2.5, 2.5)
 
 

@@ -41,7 +41,7 @@ USES: Mapping[str, Use] = {
         ("loam", "dark_soil", "red_soil"), ("cereal_green", "maize", "rapeseed", "cereal_ripe", "dry_grass"),
         0.6, 0.3, 2.4,
     ),
-    "fallow": Use(("loam", "dark_soil", "red_soil", "sand"), ("dry_grass", "meadow", "loam"), 0.2, 0.4, 3.0),
+    "fallow": Use(("loam", "dark_soil", "red_soil", "loam"), ("dry_grass", "meadow", "loam"), 0.2, 0.4, 3.0),
     "pasture": Use(("meadow", "loam"), ("lawn", "meadow", "dry_grass"), 0.6, 0.6),
     "orchard": Use(("dry_grass", "loam"), ("lawn", "meadow"), 0.5, 0.5),
     "farmstead": Use(("gravel", "loam", "concrete"), ("lawn", "dry_grass"), 0.5, 1.6),
