@@ -244,7 +244,7 @@ def _counts(found: PublishedTable, rows: Sequence[PublishedRow]) -> dict[str, Me
         if kinds.get(row.method) != "network" or row.variant is not None:
             continue
         cfg = composed("train", [f"model={row.method}", f"data={_BY_BANDS[found.bands or 8]}"])
-        network = build(cfg.module.network, "module.network")
+        network = build(cfg.model.module.network, "model.module.network")
         count = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
         counts[row.method] = Measured(float(count), 1, "this machine")
     return counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,7 @@ def q2n_name(bands: int) -> str:
     return f"Q{1 << max(bands - 1, 0).bit_length()}"
 
 
-def described(bands: int, ratio: int, border: int | str) -> dict[str, dict[str, IndexInfo]]:
+def described(bands: int, ratio: int, border: int | str, clip: bool = False) -> dict[str, dict[str, IndexInfo]]:
     """Test set -> index -> what it is, in the order to print."""
     blocks = f"blocks of {BLOCK} px"
     cut = "" if border == 0 else f"; border cut: {border}"
@@ -72,8 +72,11 @@ def described(bands: int, ratio: int, border: int | str) -> dict[str, dict[str, 
         "D_lambda_K": IndexInfo("min", "", 4, f"1 - Q2n seen through the MTF, {blocks}", exp_trivial=True),
         "HQNR": IndexInfo("max", "", 4, "(1 - D_lambda_K)(1 - D_s)"),
     }
-    cuts = {k: IndexInfo(v.direction, v.unit, v.digits, v.variant + cut) for k, v in reduced.items()}
-    return {REDUCED: cuts, FULL: full}
+    clipped = "; clipped to 0 .. 2^bits" if clip else ""
+    return {
+        REDUCED: {k: replace(v, variant=v.variant + cut + clipped) for k, v in reduced.items()},
+        FULL: {k: replace(v, variant=v.variant + clipped) for k, v in full.items()},
+    }
 
 
 def measured(scene: Scene, fused: Tensor, border: int | str = 0) -> tuple[dict[str, float], list[str]]:

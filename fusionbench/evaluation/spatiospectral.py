@@ -77,6 +77,7 @@ class SpatioSpectral(Evaluator):
         gains: MTF gains at Nyquist, one per band; null: the sensor's.
         baselines: id -> ``{title, kind, method}``; ``method`` is a module with ``forward(lr, guide)``.
         border: cut before indices with reference: pixels, or ``dlpan`` (20 at top and left, 21 at bottom and right).
+        clip: clamp fused images to [0, 2^bits] before any index, as the toolbox can.
         figures: ``scenes`` drawn per test set and ``size`` of their centre in target px.
 
     Raises:
@@ -96,10 +97,11 @@ class SpatioSpectral(Evaluator):
         gains: Sequence[float] | None = None,
         baselines: Mapping[str, Mapping[str, Any]] | None = None,
         border: int | str = 0,
+        clip: bool = False,
         figures: Mapping[str, int] | None = None,
     ) -> None:
         self.sensor = Sensor.from_mapping(sensor)
-        self.ratio, self.grid, self.border = ratio, grid, border
+        self.ratio, self.grid, self.border, self.clip = ratio, grid, border, clip
         self.gains = tuple(self.sensor.mtf_gains if gains is None else map(float, gains))
         if len(self.gains) != len(self.sensor.bands):
             raise ConfigError(
@@ -153,15 +155,18 @@ class SpatioSpectral(Evaluator):
         own = Fused(*self._method, _numbers(output, scene.peak), seconds)
         products = [own, *self._compare(set_name, scene)]
         shift = self._registration(scene)
+        notes = [f"{name}, {product.name}: {text}" for product in products for text in _odd(product.image, scene.peak)]
+        if self.clip:
+            products = [
+                replace(p, image=None if p.image is None else p.image.clamp(0, scene.peak + 1)) for p in products
+            ]
         images = {product.name: product.image for product in products if product.image is not None}
-        rows, notes = [], []
+        rows = []
         for product in products:
             if product.image is None:
                 continue
             values, missing = measured(scene, product.image, self.border)
             notes += [f"{name}, {product.name}: {text}" for text in missing]
-            odd = int((~torch.isfinite(product.image)).sum())
-            notes += [f"{name}, {product.name}: {odd} values are not finite"] if odd else []
             rows.append(_row(set_name, name, product, values, shift, scene.valid))
         pictures = self._painter.draw(set_name, name, scene, images)
         self._seen.append(
@@ -234,9 +239,9 @@ class SpatioSpectral(Evaluator):
         titles[method], kinds[method] = facts.model.name or method, kind
         ids = [key for key in self.baselines if key != method] + [method]
         pages = summary.Protocol(
-            EvaluatorInfo(self.name, self.version, {"border": self.border}),
+            EvaluatorInfo(self.name, self.version, {"border": self.border, "clip": self.clip}),
             self._sets,
-            described(len(self.sensor.bands), self.ratio, self.border),
+            described(len(self.sensor.bands), self.ratio, self.border, self.clip),
             {key: summary.Method(titles[key], kinds[key]) for key in ids},
             method,
         )
@@ -295,6 +300,20 @@ def _info(scene: Scene, shift: Shift) -> SceneInfo:
     height, width = scene.guide.shape[-2:]
     numbers = [scene.lr.mean(), scene.lr.std(), scene.guide.mean(), scene.guide.std()]
     return SceneInfo(height, width, _share(scene.valid), [float(f"{float(n):.9g}") for n in numbers], shift)
+
+
+def _odd(image: Tensor | None, peak: float) -> list[str]:
+    """What a reader must know of values that no sensor measures: a handful of them can make an index."""
+    if image is None:
+        return []
+    found = []
+    infinite = int((~torch.isfinite(image)).sum())
+    far = int(((image < -peak) | (image > 2 * peak)).sum())
+    if infinite:
+        found.append(f"{infinite} values are not finite")
+    if far:
+        found.append(f"{far} of {image.numel():,} values lie outside of -1 to 2 times the largest digital number")
+    return found
 
 
 def _row(

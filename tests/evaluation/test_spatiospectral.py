@@ -19,6 +19,7 @@ from fusionbench.evaluation import SpatioSpectral
 from fusionbench.evaluation.base import gather
 from fusionbench.evaluation.facts import run_facts
 from fusionbench.evaluation.schema import Training, read_metrics, read_scenes, without_times
+from fusionbench.metrics import functional as indices
 from tests.conftest import ROOT
 
 SENSOR = yaml.safe_load((ROOT / "configs/sensor/quickbird.yaml").read_text())
@@ -135,7 +136,26 @@ def test_the_border_cut_of_the_toolbox(toolbox, tmp_path):
     expected = document["with_reference"]["values"]["fused"]["cut"]
     for ours, theirs in NAMES.items():
         assert metrics.sets["reduced"].rows["net"].values[ours].mean == pytest.approx(expected[theirs], rel=1e-9)
-    assert metrics.evaluator.options == {"border": "dlpan"}
+    assert metrics.evaluator.options == {"border": "dlpan", "clip": False}
+
+
+def test_a_few_wild_values_are_told_and_may_be_clipped(toolbox, tmp_path):
+    arrays, _ = toolbox
+    wild, peak = scaled(arrays["fused"]).clone(), 2**11 - 1
+    wild[0, 0, 5, 5] = 40.0
+    found = {}
+    for clip in (False, True):
+        item = evaluator(clip=clip, baselines={})
+        item.begin(["reduced"], tmp_path, "net")
+        item.observe("reduced", batch(arrays), wild, None)
+        found[clip] = item.finish(tmp_path, facts())
+        assert any("1 of" in note and "lie outside" in note for note in found[clip].sets["reduced"].notes)
+    ergas = {clip: metrics.sets["reduced"].rows["net"].values["ERGAS"].mean for clip, metrics in found.items()}
+    reference = batch(arrays)["target"].double() * peak
+    clamped = (wild.double() * peak).clamp(0, peak + 1)
+    assert ergas[True] == pytest.approx(indices.ergas(reference, clamped, ratio=4).item(), rel=1e-9)
+    assert ergas[False] > 2 * ergas[True]
+    assert "clipped" in found[True].indices["ERGAS"].variant
 
 
 def test_a_run_leaves_its_files_and_they_read_back(run):
