@@ -38,17 +38,25 @@ class Row:
     target: str = ""
 
 
-def side_by_side(jobs: Mapping[str, Callable[[], Any]], repeats: int, warm_up: int = 1) -> dict[str, float]:
-    """Median seconds of each job; the jobs take turns, so that a busy moment hits all of them alike."""
-    for job in jobs.values():
-        for _ in range(warm_up):
-            job()
+def side_by_side(jobs: Mapping[str, Callable[[], Any]], repeats: int, budget: float = 20.0) -> dict[str, float]:
+    """Median seconds of each job; the jobs take turns, so that a busy moment hits all of them alike.
+
+    Args:
+        jobs: work by name.
+        repeats: turns, after one to warm up.
+        budget: seconds after which no further turn starts: slow work is measured less often, at least once.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(repeats):
+    began = time.perf_counter()
+    for turn in range(repeats + 1):
         for name, job in jobs.items():
             start = time.perf_counter()
             job()
             seconds[name].append(time.perf_counter() - start)
+        if time.perf_counter() - began > budget:
+            break
+        if turn == 0:
+            seconds = {name: [] for name in jobs}
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
