@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir, initialize_config_module, main
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -68,6 +69,9 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
     """
     register()
     root = catalogue.config_root()
+    hydra = GlobalHydra.instance()
+    running = hydra.hydra  # of the job that this is called in, if any
+    hydra.clear()
     context: Any
     if root.startswith("pkg://"):
         context = initialize_config_module(root.removeprefix("pkg://"), version_base="1.3", job_name=name)
@@ -78,6 +82,8 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
             return compose(name, list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error) from error
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def register() -> None:

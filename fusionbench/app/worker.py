@@ -53,6 +53,7 @@ def work(folder: Path, allow: list[str]) -> int:
             config = folders.read_config(folder)
             try:
                 folders.set_status(folder, "running", None, None, config)
+                (folder / folders.CRASH).unlink(missing_ok=True)
                 _run(folder, config, allow, termination)
                 state, reason, code = "finished", None, 0
             except UserError as error:
@@ -137,7 +138,10 @@ def _run(folder: Path, config: dict[str, Any], allow: list[str], termination: Te
     if metrics is not None:
         screen.show(final_table(metrics), f"report: {folder / 'report.html'}\ncheckpoint: {best}")
         for entry in config["data"].get("transfer") or ():
-            _transfer(folder, config, entry, best)
+            try:
+                _transfer(folder, config, entry, best)
+            except UserError as error:  # the run itself is done
+                screen.error(f"transfer to {entry['data']}: {error}")
 
 
 def simulated_notice(config: Mapping[str, Any]) -> str:
@@ -171,8 +175,7 @@ def test(
     """
     card = regime.facts.get("card") or {}
     trainer.strategy.barrier()
-    kind = "network" if card.get("regime") != "classical" else "classical"
-    kind = "interpolation" if card.get("interpolation") else kind
+    kind = str(card.get("kind") or ("classical" if card.get("regime") == "classical" else "network"))
     evaluator.begin(datamodule.test_sets, folder, method=str(card.get("id") or "method"), kind=kind)
     trainer.test(regime, datamodule=datamodule, verbose=False)
     environment = machine.environment(config, datamodule.fingerprint, time.perf_counter() - started)

@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fusionbench.regimes.callbacks import Lengths
 
@@ -35,8 +35,7 @@ class Bars(Callback):
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[values]}"),
             console=self.console,
             refresh_per_second=4,
@@ -74,6 +73,8 @@ class Bars(Callback):
 
     def _values(self, trainer: pl.Trainer) -> str:
         scores = [f"{k} {float(v):.4g}" for k, v in trainer.callback_metrics.items() if k.startswith("val/")]
+        if self._bar is not None:  # a bar has room for one
+            scores = scores[:1]
         return "  ".join([f"loss {float(self._loss):.3g}", *scores])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:

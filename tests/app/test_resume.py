@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
 from fusionbench.app.cli import door
 from fusionbench.app.worker import work
@@ -205,3 +207,10 @@ def test_a_diverging_run_says_so(base, tmp_path, capsys):
     assert work(folder, []) == 2
     assert "diverged at step" in read_status(folder).reason
     assert "diverged at step" in capsys.readouterr().err
+
+
+def test_a_configuration_is_composed_inside_a_job_too():
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        running = GlobalHydra.instance().hydra
+        assert compose.composed("evaluate", ["data=worldview2"]).data.card.id == "worldview2"
+        assert GlobalHydra.instance().hydra is running
