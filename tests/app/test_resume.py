@@ -15,6 +15,7 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from fusionbench.app import compose
 from fusionbench.app.cli import door
 from fusionbench.app.worker import work
 from fusionbench.evaluation.schema import read_environment, read_metrics, read_scenes, read_status, without_times

@@ -16,9 +16,11 @@ from fusionbench.regimes.training import build_trainer
 from tests.regimes import small
 
 
-def train(folder, regime=None, extra=(), samples=10, val=3, **trainer):
+def train(folder, regime=None, extra=(), samples=10, val=3, loggers=None, **trainer):
+    csv_logger = {"_target_": "fusionbench.regimes.logger.CsvLogger", "folder": str(folder)}
     config = small.config(**trainer) | {
-        "logger": {"csv": {"_target_": "fusionbench.regimes.logger.CsvLogger", "folder": str(folder)}},
+        "logger": {"csv": {"_target_": "fusionbench.regimes.logger.CsvLogger", "folder": str(folder)}}
+        | (loggers or {}),
         "callbacks": {"divergence": {"_target_": "fusionbench.regimes.callbacks.Divergence"}},
     }
     regime = regime or small.supervised()
@@ -152,3 +154,18 @@ def test_the_csv_file_forgets_what_lies_behind_a_step(tmp_path):
     again.truncate(2)
     again.log_metrics({"b": 0.5}, 3)
     assert logger.path.read_text() == f"step,a,b\n1,{1 / 3!r},\n2,{2 / 3!r},\n3,,0.5\n"
+
+
+LOGGERS = {
+    "tensorboard": {"_target_": "pytorch_lightning.loggers.TensorBoardLogger", "name": "tensorboard", "version": ""},
+    "wandb": {"_target_": "pytorch_lightning.loggers.WandbLogger", "project": "fusionbench", "offline": True},
+}
+
+
+@pytest.mark.parametrize("name", LOGGERS)
+def test_other_loggers_work_beside_the_curves(tmp_path, monkeypatch, name):
+    pytest.importorskip(name)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    train(tmp_path, max_steps=4, loggers={name: LOGGERS[name] | {"save_dir": str(tmp_path)}})
+    assert (tmp_path / "curves.csv").is_file()
+    assert any("tfevents" in file or file.endswith(".wandb") for file in small.folder_files(tmp_path))
