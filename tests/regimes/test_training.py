@@ -19,8 +19,7 @@ from tests.regimes import small
 def train(folder, regime=None, extra=(), samples=10, val=3, loggers=None, **trainer):
     csv_logger = {"_target_": "fusionbench.regimes.logger.CsvLogger", "folder": str(folder)}
     config = small.config(**trainer) | {
-        "logger": {"csv": {"_target_": "fusionbench.regimes.logger.CsvLogger", "folder": str(folder)}}
-        | (loggers or {}),
+        "logger": {"csv": csv_logger} | (loggers or {}),
         "callbacks": {"divergence": {"_target_": "fusionbench.regimes.callbacks.Divergence"}},
     }
     regime = regime or small.supervised()
