@@ -25,8 +25,9 @@ from fusionbench.data.resolvers import register_resolvers
 from fusionbench.errors import ConfigError, UserError
 
 # what the result of a run does not depend on: left out of its fingerprint
-_NOT_THE_RESULT = ("hydra", "paths", "logger", "tags", "run", "transfer")
+_NOT_THE_RESULT = ("hydra", "paths", "logger", "tags", "run")
 _NOT_THE_RESULT_TRAINER = ("progress", "log_every_n_steps", "profiler")
+_NOT_THE_RESULT_DATA = ("workers", "transfer")
 # groups to be named on the command line
 _REQUIRED = {"train": ("model", "data")}
 
@@ -145,9 +146,16 @@ def fingerprint(config: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits of everything in a plain configuration that decides the result."""
     kept = {key: value for key, value in config.items() if key not in _NOT_THE_RESULT}
     if isinstance(kept.get("trainer"), Mapping):
-        trainer = kept["trainer"]
-        kept["trainer"] = {key: trainer[key] for key in trainer if key not in _NOT_THE_RESULT_TRAINER}
+        kept["trainer"] = _without(kept["trainer"], _NOT_THE_RESULT_TRAINER)
+    if isinstance(kept.get("data"), Mapping):
+        kept["data"] = _without(kept["data"], _NOT_THE_RESULT_DATA)
+        if isinstance(kept["data"].get("module"), Mapping):
+            kept["data"]["module"] = _without(kept["data"]["module"], _NOT_THE_RESULT_DATA)
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def _without(node: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in keys}
 
 
 def _run_name(base: str, *, _root_: DictConfig) -> str:

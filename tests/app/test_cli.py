@@ -1,4 +1,4 @@
-"""Commands as a person types them: what a mistake says, its exit code, how soon it answers, and that torch stays out."""
+"""Commands as a person types them: what a mistake says, its exit code, how soon it answers; torch stays out."""
 
 from __future__ import annotations
 
