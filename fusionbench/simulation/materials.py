@@ -106,7 +106,7 @@ def _plant(name: str, category: str, make: Callable[[float, float, float], Curve
     )
 
 
-def _soil(name: str, mean: Curve, iron: float = 0.25) -> Material:
+def _soil(name: str, mean: Curve, iron: float = 0.16) -> Material:
     wet = mean * (-0.16 - 0.10 * _edge(1300, 150)) * (0.5 + 0.5 * _liquid_water(0.5))
     return Material(name, "soil", mean, wet, mean * iron * (_edge(570, 40) - 0.6))
 
@@ -147,8 +147,8 @@ def library() -> tuple[Material, ...]:
         _plant("rapeseed", "crop", lambda c, w, d: leaf(0.7 + c, 0.54 + 0.1 * c, 0.6 + w, 0.17, d) + _petals()),
         _plant("cereal_ripe", "crop", lambda c, w, d: leaf(0.5 + c, 0.38, 0.2 + w, 0.14, 0.85 + d)),
         _soil("dark_soil", ground(0.045, 0.24, 0.2, 0.05)),
-        _soil("loam", ground(0.075, 0.36, 0.42, 0.1)),
-        _soil("red_soil", ground(0.085, 0.38, 0.85, 0.12)),
+        _soil("loam", ground(0.075, 0.35, 0.32, 0.1)),
+        _soil("red_soil", ground(0.085, 0.37, 0.68, 0.12)),
         _soil("sand", ground(0.15, 0.50, 0.35, 0.04, 0.08)),
         _built("asphalt_new", "road", mineral(0.045, 0.085), 0.2),
         _built("asphalt_old", "road", mineral(0.095, 0.19), 0.15),

@@ -18,6 +18,7 @@ from fusionbench.simulation.scene import Scene, build_scene
 FINER = 2  # scene pixels per PAN pixel
 STRIP = 64  # rows of the scene rendered at once: they stay in the processor's cache
 TRUTH = ("first", "second", "mix", "classes", "height", "terrain", "shadow", "bright", "bilinear")
+SATURATED = 0.0005  # share of pixels that may saturate
 SHIFT_SD, SHIFT_MOST, WARP_SD = 0.15, 0.4, 0.1  # MS px, between PAN and MS
 
 
@@ -51,8 +52,7 @@ def simulate_pair(
     instrument = instrument_of(sensor)
     rng = stream(seed, f"acquisition {sensor.name}")
     displacement = _displacement(rng, size) * np.float32(not registered)
-    exposure = round(rng.uniform(0.92, 1.08), 6)
-    scales = [exposure * scale for scale in instrument.scales]
+    chosen = rng.uniform(0.92, 1.08)
     apart = instrument.band_shifts * float(not registered)
     halved, pan = _render(scene, [view(band, scene.air) for band in (*sensor.bands, sensor.pan)])
     side = size * ratio
@@ -61,6 +61,10 @@ def simulate_pair(
         for plane, gain, own in zip(halved, instrument.gains[:-1], apart, strict=True)
     ]
     planes.append(halve(blur(pan, gaussian_taps(instrument.gains[-1], 0.25, 0.25)))[:side, :side])
+    exposure = round(
+        min(chosen, *(_brightest(p, s, sensor.full_scale) for p, s in zip(planes, instrument.scales, strict=True))), 6
+    )
+    scales = [exposure * scale for scale in instrument.scales]
     bits = [
         digitise(plane, scale, offset, snr, rng, sensor.full_scale)
         for plane, scale, offset, snr in zip(planes, scales, instrument.offsets, instrument.snr, strict=True)
@@ -69,7 +73,7 @@ def simulate_pair(
         "sensor": sensor.name, "seed": seed, "size": size, "regions": list(scene.regions), "day": scene.day,
         "sun_elevation": scene.sun.elevation, "sun_azimuth": scene.sun.azimuth, "haze": scene.air.haze,
         "mtf_gains": list(instrument.gains[:-1]), "pan_gain": instrument.gains[-1], "snr": list(instrument.snr),
-        "band_shifts": apart.tolist(),
+        "band_shifts": apart.tolist(), "exposure": exposure,
         "shift": [round(float(axis.mean(dtype=np.float64)), 4) for axis in displacement],
     }  # fmt: skip
     pair: dict[str, Any] = {"ms": np.stack(bits[:-1]), "pan": bits[-1][None], "meta": meta}
@@ -89,6 +93,13 @@ def simulate_pair(
 
 def _multiple(pixels: int) -> int:
     return -(-pixels // 16) * 16
+
+
+def _brightest(plane: np.ndarray, scale: float, full_scale: int) -> float:
+    """The exposure at which SATURATED of a band's pixels reach full scale: operators choose less."""
+    values = plane.ravel()
+    place = int(len(values) * (1 - SATURATED))
+    return full_scale / (scale * float(np.partition(values, place)[place]))
 
 
 def _displacement(rng: np.random.Generator, size: int) -> np.ndarray:

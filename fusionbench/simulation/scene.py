@@ -149,7 +149,7 @@ def _plan(
 
 
 def _brightness(seed: int, size: int, pixel: float, scale: float) -> np.ndarray:
-    scales = {24: 0.05, 10: 0.05, 4: 0.05, 1.6: 0.05, 0.6: 0.06, 0.25: 0.05}
+    scales = {24: 0.05, 10: 0.05, 4: 0.05, 1.6: 0.05, 0.6: 0.065, 0.25: 0.075}
     return lognormal(field(stream(seed, "brightness"), size, pixel, {m * scale: a for m, a in scales.items()}))
 
 
