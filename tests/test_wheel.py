@@ -23,7 +23,8 @@ def test_a_wheel_lists_and_composes_outside_the_repository(tmp_path: Path) -> No
     assert not (site / "tests").exists()
     # the editable copy of this checkout must not answer instead
     script = (
-        f"import sys; sys.path.insert(0, {str(site)!r}); import fusionbench; assert {str(site)!r} in fusionbench.__file__\n"
+        f"import sys; sys.path.insert(0, {str(site)!r}); import fusionbench\n"
+        f"assert {str(site)!r} in fusionbench.__file__\n"
         "from fusionbench.app.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     for arguments, word in (
