@@ -92,10 +92,11 @@ Example
         "simulate:simulate",
         "simulate scenes of a sensor, or check the simulated world",
         """fusionbench simulate <sensor> out=<folder> [seed=0] [size=256]
-fusionbench simulate --check
+fusionbench simulate --check [<sensor>] [paths.data=<folder of real images, measured beside>]
 
-Example
-  fusionbench simulate worldview3 out=scenes seed=7""",
+Examples
+  fusionbench simulate worldview3 out=scenes seed=7
+  fusionbench simulate --check worldview2 paths.data=/images""",
     ),
     "leaderboard": Verb(
         "leaderboard:leaderboard",
