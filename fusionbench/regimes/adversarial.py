@@ -131,7 +131,6 @@ class Adversarial(Regime):
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
-        torch.clear_autocast_cache()  # it holds casts of the weights as they were
 
     # --- a step ---
 
@@ -148,7 +147,6 @@ class Adversarial(Regime):
             total = self._learn_from(self._generate(inputs), inputs, labels, logs)
             with torch.no_grad():
                 known = self._generate(inputs)
-            torch.clear_autocast_cache()  # casts made without gradient
             self._teach(known, labels, logs)
         self._step_schedulers()
         return {"loss": total.detach(), **{name: value.detach() for name, value in logs.items()}}

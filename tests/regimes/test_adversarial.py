@@ -246,6 +246,27 @@ def test_two_processes_learn_as_one(tmp_path: Path) -> None:
             torch.testing.assert_close(two[name], value, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("order", ["critics_first", "generator_first"])
+@pytest.mark.parametrize("objective", ["wasserstein", "relativistic"])
+def test_half_precision_follows_full_precision(tmp_path: Path, objective: str, order: str) -> None:
+    """Weights cast to half precision in one player's turn are not those of the next turn."""
+    lengths = {"max_steps": 6, "val_every": 6}
+    full, half = (
+        fit(
+            regime(objective, lr=0.05, order=order, critic_steps=2),
+            tmp_path / precision,
+            precision=precision,
+            **lengths,
+        )
+        for precision in ("32-true", "bf16-mixed")
+    )
+    start = small.weights(regime(objective))
+    for name, value in small.weights(full).items():
+        if not name.endswith("bias"):
+            moved, apart = (value - start[name]).norm(), (value - small.weights(half)[name]).norm()
+            assert apart < 0.35 * moved, name
+
+
 def test_clipping(tmp_path: Path) -> None:
     norms: list[list[float]] = []
 
