@@ -27,6 +27,7 @@ class Canvas:
         aged, tinted: float32 shape components, in standard deviations.
         height: float32 m above the ground.
         relief: float32 m, what tilts the surface: roof slopes, crowns.
+        street: bool, carriageways.
         displacement: m, the MS pixel: unit of what vehicles drive between the two exposures.
         moving: vehicles that drive between the two exposures: (rows, columns, material) at PAN's, then at MS's moment.
     """
@@ -46,6 +47,7 @@ class Canvas:
     tinted: np.ndarray
     height: np.ndarray
     relief: np.ndarray
+    street: np.ndarray
     displacement: float
     moving: list[tuple[tuple[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray, int]]]
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fusionbench.simulation.canvas import Canvas
 from fusionbench.simulation.materials import labels
-from fusionbench.simulation.noise import field, smoothstep
+from fusionbench.simulation.noise import field, lognormal, smoothstep
 from fusionbench.simulation.streets import USES, Streets
 
 # crop -> days of the year when it greens up and when it is ripe or cut
 SEASONS = {"cereal_green": (75, 175), "maize": (150, 265), "rapeseed": (70, 170), "cereal_ripe": (170, 235)}
+
+# m -> amplitude: brightness of waves and wind streaks, turbidity
+WAVES = {40: 0.06, 15: 0.06, 6: 0.07, 2.5: 0.08, 1: 0.08, 0.4: 0.06}
+PLUMES = {60: 0.4, 20: 0.4, 8: 0.3}
 
 
 def greenness(day: float, onset: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -92,6 +98,7 @@ def _streets(
     paved = region.street[0].startswith("asphalt")
     first, second, mix = canvas.first[window], canvas.second[window], canvas.mix[window]
     street = inside & (depth < 0)
+    canvas.street[window] |= street
     main = labels()[region.street[int(rng.integers(len(region.street)))]]
     first[street] = main
     second[street] = labels()["asphalt_new" if paved else "meadow"]
@@ -109,7 +116,7 @@ def _streets(
 
 
 def lay_water(canvas: Canvas, rng: np.random.Generator, landscape: tuple[str, str]) -> None:
-    """Lakes in the wild, in half of the other scenes outside of cities a river; they clear away what stood there.
+    """Lakes in the wild, a river elsewhere that streets cross on bridges; they clear away what stood there.
 
     Args:
         canvas: painted up to the buildings.
@@ -118,17 +125,22 @@ def lay_water(canvas: Canvas, rng: np.random.Generator, landscape: tuple[str, st
     """
     size, scale = canvas.size, canvas.scale
     winding = field(rng, size, canvas.pixel, {0.35 * size * canvas.pixel: 0.9, 30 * scale: 0.05, 8 * scale: 0.015})
-    level, width = rng.uniform(-0.4, 0.4), rng.uniform(0.03, 0.07)
+    turn, level, width = rng.uniform(0, 2 * math.pi), rng.uniform(-0.7, 0.7), rng.uniform(7, 16)
     threshold = np.float32(rng.uniform(0.7, 1.0))
     turbid = bool(rng.random() < 0.5)
     if "wild" in landscape:
         below = winding - threshold
         material, bank = ("lake_clear", 0.035)
-    elif "urban" not in landscape and rng.random() < 0.5:
-        below = np.float32(width) - np.abs(winding - np.float32(level))
-        material, bank = ("river_turbid" if turbid else "lake_clear", 0.02)
     else:
-        return
+        half = size * canvas.pixel / 2
+        axis = ((np.arange(size) + 0.5) * canvas.pixel - half).astype(np.float32)
+        line = (
+            np.float32(round(math.cos(turn), 6)) * axis[None, :] + np.float32(round(math.sin(turn), 6)) * axis[:, None]
+        )
+        aside = line + winding * np.float32(0.25 * half) - np.float32(level * half)
+        below = (np.float32(width * scale) - np.abs(aside)) * np.float32(0.02 / scale)
+        below[canvas.street] = -1  # bridges
+        material, bank = ("river_turbid" if turbid else "lake_clear", 0.02)
     shore = (below > -bank) & (below <= 0)
     water = below > 0
     everywhere = (slice(None), slice(None))
@@ -137,7 +149,10 @@ def lay_water(canvas: Canvas, rng: np.random.Generator, landscape: tuple[str, st
     canvas.second[shore] = labels()["shrub"]
     canvas.second[water] = labels()["river_turbid"]
     canvas.mix[water] = np.clip((bank * 3 - below[water]) * np.float32(4), 0, 0.8)
-    ripples = np.float32(0.85) + np.float32(0.15) * canvas.bright[water]
-    canvas.bright[water] = ripples + np.float32(0.1) * np.clip(winding[water], -2, 2)
-    canvas.aged[water] = winding[water]  # turbidity changes slowly, and no parcel shows through
+    waves, plumes = (
+        field(rng, size, canvas.pixel, {metres * scale: amplitude for metres, amplitude in scales.items()})
+        for scales in (WAVES, PLUMES)
+    )
+    canvas.bright[water] = lognormal(waves[water])
+    canvas.aged[water] = winding[water] + plumes[water]
     canvas.tinted[water] = np.float32(0.5) - winding[water]

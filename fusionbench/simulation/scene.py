@@ -143,6 +143,7 @@ def _plan(
         first=np.zeros((size, size), np.uint8), second=np.zeros((size, size), np.uint8), mix=zero,
         bright=_brightness(seed, size, pixel, scale), aged=_component(seed, "aged", size, pixel, scale),
         tinted=_component(seed, "tinted", size, pixel, scale), height=zero.copy(), relief=zero.copy(),
+        street=np.zeros((size, size), bool),
         displacement=displacement, moving=[],
     )  # fmt: skip
     return canvas, (streets[0], streets[1]), terrain
