@@ -81,7 +81,7 @@ def check_pair(config: Config, path: Sequence[str]) -> None:
     """
     model, data, run = config["model"]["card"], config["data"], config["run"]
     reason = mismatch(model, data)
-    if reason is None and data.get("trainable") is False and model.get("regime") != "classical":
+    if reason is None and data.get("trainable") is False and model.get("regime") not in ("classical", "per_scene"):
         reason = f"collection {data.get('collection')} holds test images only, and {run['model']} has to be trained"
         reason += "; evaluate a trained one: evaluate.py ckpt=<checkpoint> data=" + str(run["data"])
         raise RefusedError(f"model={run['model']} cannot be trained on data={run['data']}: {reason}")

@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = attach(
         "write_checkpoint": "checkpoint",
         "Adversarial": "adversarial",
         "Critic": "critic",
+        "PerScene": "per_scene",
     },
 )

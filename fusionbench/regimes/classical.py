@@ -23,7 +23,12 @@ class Classical(Regime):
 
     def learn(self, trainer: pl.Trainer, datamodule: pl.LightningDataModule, run_dir: Path, resume: bool) -> Path:
         """Nothing to learn: write the checkpoint that prediction and later tests start from."""
-        path = run_dir / FOLDER / BEST
-        if trainer.is_global_zero:
-            write_checkpoint(path, {"state_dict": self.state_dict(), KEY: dict(self.facts)})
-        return path
+        return keep_state(self, trainer, run_dir)
+
+
+def keep_state(regime: Regime, trainer: pl.Trainer, run_dir: Path) -> Path:
+    """Write the checkpoint of a regime that has nothing to learn from training data, and return its path."""
+    path = run_dir / FOLDER / BEST
+    if trainer.is_global_zero:
+        write_checkpoint(path, {"state_dict": regime.state_dict(), KEY: dict(regime.facts)})
+    return path

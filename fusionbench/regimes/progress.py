@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -25,6 +26,7 @@ class Bars(Callback):
         self.console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: Any = None
+        self._fit: Any = None
         self._loss: Any = None
 
     def _open(self, what: str, total: int, done: int = 0) -> None:
@@ -90,6 +92,32 @@ class Bars(Callback):
         """One scene more."""
         if self._bar is not None:
             self._bar.advance(self._task)
+
+    def fitting(self, where: str, step: int, steps: int, values: Mapping[str, float]) -> None:
+        """Show how far the fit of a scene is: ``where`` names scene and stage.
+
+        Args:
+            where: such as ``scene 3/20, stage 2/3``.
+            step, steps: of the stage.
+            values: loss terms; the bar has room for the first.
+        """
+        said = [f"{name} {value:.3g}" for name, value in values.items()]
+        if not self.console.is_terminal:
+            if step == steps:
+                self.console.print(f"{where}, step {step}/{steps}  {'  '.join(said)}", highlight=False)
+            return
+        if self._bar is None:  # another process shows the bars
+            return
+        if self._fit is None:
+            self._fit = self._bar.add_task(where, total=steps, values="")
+        text = f"{where}, step {step}/{steps}"
+        self._bar.update(self._fit, description=text, total=steps, completed=step, values="  ".join(said[:1]))
+
+    def fitted(self) -> None:
+        """The scene is done, or was given up."""
+        if self._bar is not None and self._fit is not None:
+            self._bar.remove_task(self._fit)
+        self._fit = None
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Close the bar."""

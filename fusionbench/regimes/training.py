@@ -104,7 +104,7 @@ def _some_idle(config: Mapping[str, Any]) -> bool:
 
 
 def _learns(config: Mapping[str, Any]) -> bool:
-    return "model" in config and (config["model"].get("card") or {}).get("regime") != "classical"
+    return "model" in config and (config["model"].get("card") or {}).get("regime") not in ("classical", "per_scene")
 
 
 def _training(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,10 @@ NO_GRADIENT: dict[str, dict[str, str]] = {
 }
 
 
+# rows and columns of lr where 5 x 6 are too few: method -> size, with the reason
+SIZES: dict[str, tuple[int, int]] = {"gdd": (17, 18)}  # halved five times, and normalised over what is left
+
+
 def output_of(result: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
     return result["output"] if isinstance(result, dict) else result
 
@@ -61,7 +65,7 @@ def test_card_is_complete(method: str) -> None:
 @pytest.mark.parametrize("method", pansharpening_methods())
 def test_gradient_reaches_every_parameter(method: str) -> None:
     network = build_part(method, bands=4).train()
-    lr, guide = pair(4, 4, (5, 6), images=2)
+    lr, guide = pair(4, 4, SIZES.get(method, (5, 6)), images=2)
     result = network(lr, guide)
     outputs = result.values() if isinstance(result, dict) else [result]
     torch.stack([(output**2).mean() for output in outputs]).sum().backward()
@@ -101,7 +105,7 @@ def test_other_ratios_on_the_area_grid(method: str) -> None:
 
 @pytest.mark.parametrize("method", pansharpening_methods())
 def test_images_of_a_batch_do_not_mix(method: str) -> None:
-    lr, guide = pair(4, 4, (5, 6), images=2)
+    lr, guide = pair(4, 4, SIZES.get(method, (5, 6)), images=2)
     network = build_part(method, bands=4).eval()
     with torch.no_grad():
         together = output_of(network(lr, guide))

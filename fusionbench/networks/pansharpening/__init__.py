@@ -45,5 +45,9 @@ __getattr__, __dir__, __all__ = attach(
         "UCGANDiscriminator": "ucgan",
         "ZeRGAN": "zergan",
         "ZeRGANCritics": "zergan",
+        "APNNFit": "apnn_fit",
+        "GDD": "gdd",
+        "GDDFit": "gdd",
+        "ZeRGANFit": "zergan_fit",
     },
 )

@@ -1,0 +1,67 @@
+"""Results of single scenes in the run folder, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fusionbench.errors import DataError
+
+FOLDER, FILE = "fused", "fused.npz"
+
+
+def scene_folder(run_dir: Path, test_set: str, scene: str) -> Path:
+    """Where a run keeps a scene of a test set."""
+    return run_dir / FOLDER / re.sub(r"[^A-Za-z0-9._-]+", "_", f"{test_set}-{scene}")
+
+
+class Kept:
+    """A fused scene that a run keeps, so that it is not computed again.
+
+    Args:
+        folder: of the scene.
+        fingerprint: of everything that the result depends on; a file with another one is as good as none.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.path, self.fingerprint = folder / FILE, fingerprint
+
+    def read(self) -> tuple[Tensor, float] | None:
+        """The image [1,B,H,W] and the seconds it took; None where there is no whole file of this fingerprint."""
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                if str(file["fingerprint"]) != self.fingerprint:
+                    return None
+                return torch.from_numpy(file["image"]), float(file["seconds"])
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            return None
+
+    def write(self, image: Tensor, seconds: float) -> tuple[Tensor, float]:
+        """Write the file and return what was written.
+
+        Raises:
+            DataError: the disk does not take it.
+        """
+        values = image.detach().cpu().numpy()
+        name = ""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, image=values, seconds=seconds, fingerprint=self.fingerprint)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, self.path)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written ({error}); is the disk full?") from error
+        finally:
+            Path(name).unlink(missing_ok=True) if name else None
+        return image, seconds
