@@ -29,7 +29,7 @@ from fusionbench.evaluation.facts import RunFacts, run_facts
 from fusionbench.evaluation.schema import Metrics, Training, write_environment
 from fusionbench.evaluation.table import final_table
 from fusionbench.regimes.base import Regime
-from fusionbench.regimes.checkpoint import check_data, checkpoint_facts, rebuild
+from fusionbench.regimes.checkpoint import at_ratio, check_data, checkpoint_facts, rebuild
 from fusionbench.regimes.logger import CURVES
 from fusionbench.regimes.training import build_trainer
 
@@ -176,6 +176,7 @@ def test(
     card = regime.facts.get("card") or {}
     trainer.strategy.barrier()
     kind = str(card.get("kind") or ("classical" if card.get("regime") == "classical" else "network"))
+    evaluator.prepare(datamodule, regime.fuse, lambda ratio: at_ratio(regime, ratio).fuse)
     evaluator.begin(datamodule.test_sets, folder, method=str(card.get("id") or "method"), kind=kind)
     trainer.test(regime, datamodule=datamodule, verbose=False)
     environment = machine.environment(config, datamodule.fingerprint, time.perf_counter() - started)

@@ -207,7 +207,7 @@ class WholeScenes(Dataset):
 
     Args:
         parts: scenes, or parts of scenes.
-        full: full resolution (no target), else reduced.
+        full: full resolution (no target but the truth of simulated scenes, where a part holds it), else reduced.
     """
 
     def __init__(self, parts: Sequence[Part], full: bool) -> None:
@@ -221,6 +221,8 @@ class WholeScenes(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         part = self.parts[index]
         names = {"lr": "ms", "guide": "pan"} if self.full else {"lr": "lr", "guide": "guide", "target": "ms"}
+        if self.full and part.entry.has("truth"):
+            names["target"] = "truth"
         sample: dict[str, Any] = {role: part.facts.scaled(part.entry.array(name)) for role, name in names.items()}
         if self.full:
             _crop(sample, part.facts.ratio)
@@ -242,7 +244,8 @@ def _crop(sample: dict[str, Any], ratio: int) -> None:
     rows, columns = (n // step * step for n in sample["guide"].shape[1:])
     if rows == 0 or columns == 0:
         return
-    sample["guide"] = sample["guide"][:, :rows, :columns].contiguous()
+    for role in {"guide", "target"} & set(sample):
+        sample[role] = sample[role][:, :rows, :columns].contiguous()
     sample["lr"] = sample["lr"][:, : rows // ratio, : columns // ratio].contiguous()
 
 

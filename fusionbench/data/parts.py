@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import Progress
 
@@ -21,6 +22,7 @@ from fusionbench.data.readers.hdf5 import Hdf5Image
 from fusionbench.data.readers.image import ArrayImage, Image, Scene, Window, whole
 from fusionbench.data.readers.mat import MatImage
 from fusionbench.data.split import Piece
+from fusionbench.imaging.shift import shift as moved
 
 SIMULATION_CODE = ("fusionbench.simulation", "fusionbench.sensors")
 
@@ -97,20 +99,32 @@ class WriteSimulated:
     size: int
     protocol: Protocol
     bits: int
+    truth: bool = False
 
     def __call__(self, folder: Path) -> Mapping[str, Any]:
         """Write the arrays, return facts."""
         from fusionbench.sensors import Sensor
         from fusionbench.simulation import simulate_pair
 
-        pair = simulate_pair(Sensor.from_mapping(dict(self.sensor)), self.seed, self.size)
+        pair = simulate_pair(Sensor.from_mapping(dict(self.sensor)), self.seed, self.size, truth=self.truth)
         source = Path(f"simulated-seed-{self.seed}")
         images = [ArrayImage(np.asarray(pair[name]), source) for name in ("ms", "pan")]
         scene = Scene(str(self.seed), images[0], images[1])
         protocol = self.protocol
         shift = estimate_scene_shift(scene.ms, scene.pan, protocol.ratio, protocol.grid)
         facts = _write(folder, scene, whole(scene.ms), protocol, self.bits, shift)
+        if self.truth:
+            _write_truth(folder, pair["truth"], protocol, shift)
         return {**facts, "simulated": pair.get("meta", {})}
+
+
+def _write_truth(folder: Path, truth: Mapping[str, Any], protocol: Protocol, shift: Mapping[str, float]) -> None:
+    """``truth`` [B, r h, r w] float32 DN on PAN's grid, moved as PAN is; ``classes`` [1, N, N] on the scene's grid."""
+    reference, move = truth["reference"], _move(protocol, shift)
+    if move is not None:
+        reference = moved(torch.from_numpy(reference).double(), *move).float().numpy()
+    np.save(folder / "truth.npy", np.asarray(reference, np.float32))
+    np.save(folder / "classes.npy", truth["classes"][None])
 
 
 def _write(
@@ -140,13 +154,16 @@ def _nodata(scene: Scene) -> list[float | None]:
     return [getattr(image, "nodata", None) for image in (scene.ms, scene.pan)]
 
 
-def simulated_job(sensor: Mapping[str, Any], seed: int, size: int, protocol: Protocol, bits: int) -> Job:
-    """The job that simulates the scene of a seed."""
+def simulated_job(
+    sensor: Mapping[str, Any], seed: int, size: int, protocol: Protocol, bits: int, truth: bool = False
+) -> Job:
+    """The job that simulates the scene of a seed; ``truth``: with what no sensor tells."""
     scene_id = {"sensor": dict(sensor), "seed": seed, "size": size, "code": cache.code_digest(SIMULATION_CODE)}
     window = Window(0, size, 0, size)
     key = piece_key(scene_id, window, protocol.ratio, protocol.grid, protocol.gains, bits, None)
     name = f"{sensor['name']}-{seed}"
-    return Job(name, cache.digest({**key, "align": protocol.align}), WriteSimulated(sensor, seed, size, protocol, bits))
+    key |= {"align": protocol.align} | ({"truth": True} if truth else {})
+    return Job(name, cache.digest(key), WriteSimulated(sensor, seed, size, protocol, bits, truth))
 
 
 def collect(root: Path, jobs: Sequence[Job], what: str, parallel: bool = False) -> list[cache.Entry]:

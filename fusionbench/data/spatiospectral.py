@@ -58,6 +58,8 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         seed: of the run.
         cache: folder of memory-mapped arrays.
         run_dir: the run's folder, which gets ``split.json`` and ``data.json`` (see `summary`).
+        truth: simulated data only: the test set ``full`` has the noise-free scene as ``target``, and the parts hold the
+            array ``classes`` (see `fusionbench.simulation.simulate_pair`).
 
     Raises:
         ConfigError: a setting that is wrong or does not fit another.
@@ -89,6 +91,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         simulation: Mapping[str, Any] | None = None,
         seed: int = 0,
         run_dir: str | None = None,
+        truth: bool = False,
     ) -> None:
         super().__init__()
         unsettled = [f"{k}={v}" for k, v in (("source", source), ("grid", grid), ("bits", bits)) if v == "auto"]
@@ -100,12 +103,15 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         for key, value, least in (("batch_size", batch_size, 1), ("patches_per_epoch", patches_per_epoch, 1)):
             if value < least:
                 raise ConfigError(f"data.{key}={value}: {least} or more")
+        if truth and source != SIMULATED:
+            raise ConfigError(f"evaluator.truth: data={name} are images of a real sensor, whose truth nobody knows")
         if train_on not in RESOLUTIONS:
             raise ConfigError(f"data.train_on={train_on}: one of {', '.join(RESOLUTIONS)}")
         if patch < ratio or patch % ratio:
             raise ConfigError(f"data.patch={patch}: a multiple of the ratio {ratio}, so that patches lie on both grids")
         self.name, self.sensor, self.ratio, self.grid, self.bits = name, dict(sensor), ratio, grid, bits
         self.bands = int(channels["lr"])
+        self.truth = truth
         self.simulated, self.collection, self.entry = source == SIMULATED, collection, dict(entry or {})
         self.root, self.nodata, self.align, self.augment = root, nodata, align, augment
         self.batch_size, self.workers = batch_size, workers
@@ -238,7 +244,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
             size = int(self.simulation["size"])
             jobs = {
                 subset: [
-                    (simulated_job(self.sensor, int(seed), size, protocol, self.bits), self.bits)
+                    (simulated_job(self.sensor, int(seed), size, protocol, self.bits, self.truth), self.bits)
                     for seed in self.simulation.get(subset) or ()
                 ]
                 for subset in wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from fusionbench.evaluation.facts import RunFacts
 from fusionbench.evaluation.schema import Metrics
 
 T = TypeVar("T")
+Fuse = Callable[[Mapping[str, Any]], Tensor]
 
 
 class Evaluator(ABC):
@@ -25,6 +26,8 @@ class Evaluator(ABC):
         for every test set and every scene of it (one scene a batch):
             evaluator.observe(set_name, batch, output, seconds)
         metrics = evaluator.finish(run_dir, facts)          # rank 0: Metrics; other ranks: None
+
+    Before them comes ``prepare``, for evaluators that need more than a method's outputs.
 
     While training, the regime logs what ``score`` gives for each validation batch as ``val/<index>``, averaged over
     images, and watches ``monitor``. Nothing observed is kept between processes that were interrupted: a resumed run
@@ -47,6 +50,17 @@ class Evaluator(ABC):
         Args:
             batch: with ``target`` [N,B,H,W], perhaps ``valid`` [N,1,H,W], and metadata ``bits`` and ``ratio`` [N].
             output: [N,B,H,W], scaled as the batch is.
+        """
+
+    def prepare(  # noqa: B027 (most evaluators need nothing)
+        self, datamodule: Any, fuse: Fuse, at_ratio: Callable[[int], Fuse]
+    ) -> None:
+        """Take what an evaluator may need beside batches and outputs; called before ``begin``. Here: nothing.
+
+        Args:
+            datamodule: of the run.
+            fuse: the method under test: batch -> [N,B,H,W], scaled as the batch is.
+            at_ratio: the same method with the same weights for another ratio; raises UserError where it cannot.
         """
 
     @abstractmethod

@@ -12,7 +12,7 @@ from fusionbench.evaluation import marks, views
 from fusionbench.evaluation.facts import RunFacts
 from fusionbench.evaluation.plots import ERROR_COLOURS, GAMMA, PAN, REFERENCE
 from fusionbench.evaluation.records import write_text
-from fusionbench.evaluation.schema import Metrics, Picture, SceneRow, now, read_scenes
+from fusionbench.evaluation.schema import CHANGED, Metrics, Picture, SceneRow, now, read_scenes
 from fusionbench.evaluation.table import remarks
 
 JPEG = 92
@@ -33,13 +33,15 @@ def write_report(run_dir: Path, metrics: Metrics, facts: RunFacts) -> None:
         metrics=metrics,
         title=f"{metrics.model.name or metrics.method} on {metrics.data.name or metrics.data.id}",
         written=now(),
-        tables=[views.set_table(metrics, key) for key in metrics.sets],
+        tables=[views.set_table(metrics, key) for key in metrics.sets if CHANGED not in key],
+        changed=[views.set_table(metrics, key) for key in metrics.sets if CHANGED in key],
         remarks=_remarks(metrics, facts),
         summary=_summary(metrics, facts),
-        scenes=[_scenes(metrics, key, rows) for key in metrics.sets],
+        scenes=[_scenes(metrics, key, rows) for key in metrics.sets if CHANGED not in key],
         registration=[_registration(metrics, key) for key in metrics.sets],
         figures=[_figures(run_dir, metrics, key) for key in metrics.sets],
         curves=[views.data_uri(run_dir / p.file) for p in metrics.pictures if p.kind == "curves"],
+        plots=[(p.note, views.data_uri(run_dir / p.file)) for p in metrics.pictures if p.kind == "plot"],
         colours=_colour_bar(),
         gamma=GAMMA,
         config=yaml.safe_dump(facts.config, sort_keys=False, allow_unicode=True, width=110) if facts.config else "",
@@ -52,6 +54,7 @@ def write_report(run_dir: Path, metrics: Metrics, facts: RunFacts) -> None:
 def _remarks(metrics: Metrics, facts: RunFacts) -> list[str]:
     """What stands above the tables: all but what stands under each of them."""
     under = {f"{s.title}: {note}" for s in metrics.sets.values() for note in s.notes}
+    under |= {f"{finding.title}: {note}" for finding in metrics.findings for note in finding.notes}
     lines = [line for line in remarks(metrics) if line not in under and ": one scene, so" not in line]
     return [*lines, *facts.notes]
 

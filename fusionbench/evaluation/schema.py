@@ -25,6 +25,7 @@ SCHEMA = 1
 STATES = ("running", "finished", "failed", "skipped", "interrupted")
 KINDS = ("network", "classical", "interpolation")
 DIRECTIONS = ("max", "min")
+CHANGED = "@"  # in the name of a test set whose inputs were changed: reduced@shift=0.5
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,20 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A small table of what an evaluator concludes: a heading per column, rows as printed, sentences under them."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise DataError(f"finding {self.title!r}: every row has {len(self.columns)} cells, one per column")
+
+
+@dataclass(frozen=True)
 class Metrics:
     """metrics.json. ``method`` names the run's own row; all others are comparison rows on the same scenes."""
 
@@ -225,6 +240,7 @@ class Metrics:
     pictures: list[Picture] = field(default_factory=list)
     peak_memory_mb: float | None = None
     flags: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

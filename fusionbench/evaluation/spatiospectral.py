@@ -21,6 +21,7 @@ from fusionbench.evaluation.plots import draw_curves, draw_spectra, read_log
 from fusionbench.evaluation.report import write_report
 from fusionbench.evaluation.schema import (
     EvaluatorInfo,
+    IndexInfo,
     Metrics,
     Picture,
     SceneRow,
@@ -165,7 +166,7 @@ class SpatioSpectral(Evaluator):
         for product in products:
             if product.image is None:
                 continue
-            values, missing = measured(scene, product.image, self.border)
+            values, missing = self._measured(set_name, scene, product.image)
             notes += [f"{name}, {product.name}: {text}" for text in missing]
             rows.append(_row(set_name, name, product, values, shift, scene.valid))
         pictures = self._painter.draw(set_name, name, scene, images)
@@ -181,6 +182,10 @@ class SpatioSpectral(Evaluator):
                 spectra=self._painter.spectra(scene, images) if pictures else [],
             )
         )
+
+    def _measured(self, set_name: str, scene: Scene, image: Tensor) -> tuple[dict[str, float], list[str]]:
+        """Every index of one product, and why values are missing."""
+        return measured(scene, image, self.border)
 
     def _scene(self, batch: Mapping[str, Any]) -> Scene:
         if batch["lr"].shape[0] != 1:
@@ -239,18 +244,31 @@ class SpatioSpectral(Evaluator):
         titles[method], kinds[method] = facts.model.name or method, kind
         ids = [key for key in self.baselines if key != method] + [method]
         pages = summary.Protocol(
-            EvaluatorInfo(self.name, self.version, {"border": self.border, "clip": self.clip}),
+            EvaluatorInfo(self.name, self.version, self._options()),
             self._sets,
-            described(len(self.sensor.bands), self.ratio, self.border, self.clip),
+            self._described(),
             {key: summary.Method(titles[key], kinds[key]) for key in ids},
             method,
         )
         metrics = summary.summarised(seen, pages, facts, self.figures["scenes"])
+        metrics = self._concluded(metrics, summary.in_order(seen, self._sets))
         extra = self._draw(run_dir, seen, metrics, facts)
         metrics = replace(metrics, pictures=metrics.pictures + extra)
         write_scenes(run_dir, summary.scene_rows(seen, pages))
         write_metrics(run_dir, metrics)
         write_report(run_dir, metrics, facts)
+        return metrics
+
+    def _described(self) -> dict[str, dict[str, IndexInfo]]:
+        """Test set -> index -> what it is."""
+        return described(len(self.sensor.bands), self.ratio, self.border, self.clip)
+
+    def _options(self) -> dict[str, Any]:
+        """What changes the scores."""
+        return {"border": self.border, "clip": self.clip}
+
+    def _concluded(self, metrics: Metrics, seen: list[summary.Seen]) -> Metrics:
+        """The record with what an evaluator concludes from all scenes; here nothing is added."""
         return metrics
 
     def _draw(self, run_dir: Path, seen: list[summary.Seen], metrics: Metrics, facts: RunFacts) -> list[Picture]:

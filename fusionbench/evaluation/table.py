@@ -8,14 +8,18 @@ from rich.table import Table
 from rich.text import Text
 
 from fusionbench.evaluation import marks
-from fusionbench.evaluation.schema import Metrics, Row, TestSet
+from fusionbench.evaluation.schema import CHANGED, Finding, Metrics, Row, TestSet
 
 
 def final_table(metrics: Metrics) -> RenderableType:
     """Methods by indices for every test set, with the spread over scenes, the best marked, and what must be said."""
     parts: list[RenderableType] = []
     for key in metrics.sets:
+        if CHANGED in key:  # the findings sum these up
+            continue
         parts += [_set_table(metrics, key), Text()]
+    for finding in metrics.findings:
+        parts += [_finding(finding), Text()]
     return Group(*parts, *(Text(line, style="dim") for line in remarks(metrics)))
 
 
@@ -38,6 +42,7 @@ def remarks(metrics: Metrics) -> list[str]:
             lines.append(f"{test_set.title}: one scene, so no interval and no claim which method is better.")
         lines += [f"{test_set.title}: {note}" for note in test_set.notes]
         lines += [f"{r.title}: left out of {test_set.title} ({r.skipped})" for r in test_set.rows.values() if r.skipped]
+    lines += [f"{finding.title}: {note}" for finding in metrics.findings for note in finding.notes]
     if metrics.flags:
         lines.append("▼ " + "; ".join(_below(metrics)) + ".")
     return lines
@@ -53,6 +58,15 @@ def _below(metrics: Metrics) -> list[str]:
         + ", ".join(f"{' and '.join(rows)} on {', '.join(indices)}" for rows, indices in groups.items())
         for (method, place), groups in found.items()
     ]
+
+
+def _finding(finding: Finding) -> Table:
+    table = Table(title=finding.title, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for i, column in enumerate(finding.columns):
+        table.add_column(column, justify="right" if i else "left")
+    for row in finding.rows:
+        table.add_row(*row)
+    return table
 
 
 def _percent(share: float | None) -> str:

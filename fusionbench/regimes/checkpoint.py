@@ -14,7 +14,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 
 from fusionbench import __version__
 from fusionbench.building import build
-from fusionbench.errors import CheckpointError, ConfigError
+from fusionbench.errors import CheckpointError, ConfigError, RefusedError
 
 if TYPE_CHECKING:
     from fusionbench.regimes.base import Regime
@@ -149,6 +149,35 @@ def rebuild(path: Path | str) -> Regime:
     load_weights(regime, content["state_dict"], path)
     regime.attach(None, facts)
     return regime.eval()
+
+
+def at_ratio(regime: Regime, ratio: int) -> Regime:
+    """The same method with the same weights for another ratio, where its card and its weights allow it.
+
+    Args:
+        regime: built from a configuration (``attach`` gave it its facts).
+        ratio: fine pixels per coarse pixel.
+
+    Raises:
+        RefusedError: the card says that it cannot.
+        CheckpointError: the weights have another shape there.
+    """
+    facts = dict(regime.facts)
+    allowed = ((facts.get("card") or {}).get("constraints") or {}).get("ratio", "any")
+    if allowed != "any" and ratio not in allowed:
+        raise RefusedError(f"it works at ratio {', '.join(map(str, allowed))}, not at {ratio}")
+    node = _replaced(facts["config"]["model"]["module"], "ratio", int(facts["ratio"]), ratio)
+    other: Regime = build(node, where="model.module")
+    load_weights(other, regime.state_dict(), f"ratio {ratio}")
+    other.attach(None, facts | {"ratio": ratio})
+    return other.to(regime.device).eval()
+
+
+def _replaced(node: Any, key: str, old: int, new: int) -> Any:
+    """A configuration with another value wherever a key has this one."""
+    if isinstance(node, Mapping):
+        return {k: new if k == key and v == old else _replaced(v, key, old, new) for k, v in node.items()}
+    return [_replaced(item, key, old, new) for item in node] if isinstance(node, list) else node
 
 
 def load_weights(regime: Regime, weights: Mapping[str, Any], path: Path | str) -> None:
