@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from data.composing import module
 from scipy.io import loadmat
 from torch import Tensor
 
 from fusionbench.imaging import expand
 from fusionbench.metrics.functional import ergas, sam
 from fusionbench.networks.pansharpening import APNN
+from tests.data.composing import module
 
 LAYERS = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "conv3.weight", "conv3.bias")
 
