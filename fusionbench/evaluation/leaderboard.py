@@ -10,6 +10,7 @@ from fusionbench.evaluation import marks, views
 from fusionbench.evaluation.aggregate import RESAMPLES, Board, Difference, boards, paired
 from fusionbench.evaluation.boards import caption, cells, facts, heading, remarks, spreads, title
 from fusionbench.evaluation.exports import as_csv, as_latex, as_markdown
+from fusionbench.evaluation.folds import with_folds_together
 from fusionbench.evaluation.records import write_text
 from fusionbench.evaluation.results import Results
 from fusionbench.evaluation.schema import now
@@ -43,7 +44,7 @@ def leaderboard(folder: Path) -> Leaderboard:
         DataError: no such folder, or no run below it.
     """
     results = Results.read(folder)
-    return Leaderboard(results, boards(results))
+    return Leaderboard(results, with_folds_together(boards(results)))
 
 
 def as_tables(found: Leaderboard) -> list[Any]:
