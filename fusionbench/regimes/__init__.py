@@ -15,5 +15,8 @@ __getattr__, __dir__, __all__ = attach(
         "Adversarial": "adversarial",
         "Critic": "critic",
         "PerScene": "per_scene",
+        "SolverStage": "stages",
+        "Staged": "staged",
+        "TrainingStage": "stages",
     },
 )

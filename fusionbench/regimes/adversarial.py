@@ -155,7 +155,7 @@ class Adversarial(Regime):
         inputs = self.values.into(batch)
         inputs |= {role: inputs[name] for role, name in self._bind.items() if name in inputs}
         if self.view is not None:
-            inputs |= self.view(**_arguments(self.view, inputs, "model.module.view"))
+            inputs |= self.view(**arguments(self.view, inputs, "model.module.view"))
         return inputs
 
     def _generate(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,8 +164,8 @@ class Adversarial(Regime):
         outputs = dict(found) if isinstance(found, Mapping) else {"output": found}
         known: dict[str, Any] = {**inputs, **{name: value.float() for name, value in outputs.items()}}
         for name, helper in self.helpers.items():
-            arguments = _arguments(helper, {**known, "network": self.network}, f"model.module.helpers.{name}")
-            known |= {key: value.float() for key, value in helper(**arguments).items()}
+            given = arguments(helper, {**known, "network": self.network}, f"model.module.helpers.{name}")
+            known |= {key: value.float() for key, value in helper(**given).items()}
         return known
 
     def _teach(self, known: Mapping[str, Any], labels: Labels, logs: dict[str, Tensor]) -> None:
@@ -235,7 +235,7 @@ class Adversarial(Regime):
         return fit(self, trainer, datamodule, run_dir, resume)
 
 
-def _arguments(module: nn.Module, known: Mapping[str, Any], where: str) -> dict[str, Any]:
+def arguments(module: nn.Module, known: Mapping[str, Any], where: str) -> dict[str, Any]:
     """What ``module.forward`` names, from what is known.
 
     Raises:

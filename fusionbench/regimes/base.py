@@ -43,7 +43,12 @@ class Regime(pl.LightningModule, ABC):
     Attributes:
         evaluator: scores validation and test images; None until attached.
         facts: what a checkpoint of this regime knows of itself.
+        steps_before: batches of fits that went before the running one.
+        doing: what the progress bar says of a fit.
     """
+
+    steps_before = 0
+    doing = "training"
 
     def __init__(self, network: nn.Module, value_range: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -106,7 +111,7 @@ class Regime(pl.LightningModule, ABC):
 
     def batches_done(self) -> int:
         """Batches trained on so far, the running one included: all lengths, logs and checkpoints count these."""
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        return self.steps_before + self.trainer.fit_loop.epoch_loop.total_batch_idx + 1
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Randomness of a step comes from (seed, step, rank) alone, so that a resumed run draws the same."""
@@ -133,7 +138,7 @@ class Regime(pl.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean of every index over all processes' images: the same for any number of processes."""
-        scores, self._scores = dict(_gathered(self._scores)), []
+        scores, self._scores = dict(gathered(self._scores)), []
         if not scores:
             return
         rows = [scores[name] for name in sorted(scores)]
@@ -201,7 +206,8 @@ class Roles:
         return taken
 
 
-def _gathered(items: list[Any]) -> list[Any]:
+def gathered(items: list[Any]) -> list[Any]:
+    """The items of all processes, in the order of the processes."""
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()):
         return items

@@ -40,7 +40,8 @@ class Lengths(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Count the batches of an epoch."""
         by_epochs = math.inf if self.max_epochs is None else self.max_epochs * trainer.num_training_batches
-        self.total = int(min(by_epochs, math.inf if self.max_steps is None else self.max_steps))
+        steps = int(min(by_epochs, math.inf if self.max_steps is None else self.max_steps))
+        self.total = pl_module.steps_before + steps
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         """Ask the trainer to stop behind the last batch; it validates once more."""

@@ -54,14 +54,15 @@ class Bars(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Open the bar of the training."""
         if trainer.is_global_zero:
-            self._open("training", self.lengths.total, pl_module.batches_done())
+            before = pl_module.steps_before
+            self._open(pl_module.doing, self.lengths.total - before, pl_module.batches_done() - before)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
         """Move the bar now and then: reading the loss waits for the device."""
         step = pl_module.batches_done()
         self._loss = outputs["loss"]
         if self._bar is not None and (step % self.refresh == 0 or trainer.should_stop):
-            self._bar.update(self._task, completed=step, values=self._values(trainer))
+            self._bar.update(self._task, completed=step - pl_module.steps_before, values=self._values(trainer))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Show the validation values."""

@@ -72,17 +72,7 @@ class Supervised(Regime):
             ConfigError: a scheduler that waits for a measured value: its state could not be resumed exactly.
         """
         optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])
-        if self._scheduler is None:
-            return optimizer
-        scheduler = self._scheduler(optimizer)
-        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            raise ConfigError(
-                "model.module.scheduler: ReduceLROnPlateau is not offered; use one that counts epochs or steps"
-            )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": self.scheduler_interval, "frequency": 1},
-        }
+        return with_scheduler(optimizer, self._scheduler, self.scheduler_interval)
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip by the norm over all parameters; under 16-bit precision after unscaling."""
@@ -105,3 +95,19 @@ class Unsupervised(Supervised):
         if loss.supervised:
             raise ConfigError("model.module.loss: an unsupervised method's terms must not read target")
         super().__init__(network, loss, **settings)
+
+
+def with_scheduler(optimizer: torch.optim.Optimizer, scheduler: Callable[..., Any] | None, interval: str) -> Any:
+    """An optimiser and, where there is one, its scheduler, as the trainer takes them.
+
+    Raises:
+        ConfigError: a scheduler that waits for a measured value: its state could not be resumed exactly.
+    """
+    if scheduler is None:
+        return optimizer
+    made = scheduler(optimizer)
+    if isinstance(made, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise ConfigError(
+            "model.module.scheduler: ReduceLROnPlateau is not offered; use one that counts epochs or steps"
+        )
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": made, "interval": interval, "frequency": 1}}

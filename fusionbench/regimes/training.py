@@ -136,6 +136,7 @@ def _quiet() -> None:
         ".*does not have many workers.*",
         ".*smaller than the logging interval.*",
         ".*is not resumable.*",
+        ".*in eval mode at the start of training.*",  # frozen parts of a stage
         ".*across ranks is zero.*",
         ".*`isinstance\\(treespec, LeafSpec\\)`.*",
     ):
