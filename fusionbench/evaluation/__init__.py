@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Evaluator": "base",
         "SpatioSpectral": "spatiospectral",
+        "Robustness": "robustness",
         "FullWithTruth": "full_with_truth",
         "Results": "results",
         "leaderboard": "leaderboard",

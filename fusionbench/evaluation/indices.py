@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -79,13 +79,16 @@ def described(bands: int, ratio: int, border: int | str, clip: bool = False) -> 
     }
 
 
-def measured(scene: Scene, fused: Tensor, border: int | str = 0) -> tuple[dict[str, float], list[str]]:
+def measured(
+    scene: Scene, fused: Tensor, border: int | str = 0, only: Collection[str] | None = None
+) -> tuple[dict[str, float], list[str]]:
     """Every index of one product: those with reference where the scene has a target, else those without.
 
     Args:
         scene: one scene.
         fused: [1,B,H,W] in digital numbers.
         border: cut before indices with reference, pixels or ``dlpan``.
+        only: which of the indices with reference; None: all.
 
     Returns:
         Index -> value (NaN where it does not exist), and why values are missing.
@@ -104,6 +107,8 @@ def measured(scene: Scene, fused: Tensor, border: int | str = 0) -> tuple[dict[s
     }
     values, missing = {}, []
     for name, index in wanted.items():
+        if only is not None and name not in only:
+            continue
         try:
             values[name] = float(index(scene.target, fused, **options))
         except DataError as error:

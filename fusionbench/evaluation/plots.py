@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,25 @@ class Spectrum:
     row: int
     column: int
     values: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method over a change: x, mean, and the range around it (empty: none)."""
+
+    x: list[float]
+    mean: list[float]
+    low: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One kind of change: label of its axis, method -> line; ``falling``: harder to the left, drawn to the right."""
+
+    label: str
+    lines: dict[str, Line]
+    falling: bool = False
 
 
 def colour_of(methods: Sequence[str], own: str) -> dict[str, str]:
@@ -110,6 +129,34 @@ def draw_curves(path: Path, curves: Mapping[str, Curve]) -> bool:
         axis.set_xlabel("step", fontsize=8, color=INK)
     _save(figure, path, axes[0] if len(training) > 1 else None)
     return True
+
+
+def draw_changes(path: Path, panels: Sequence[Panel], index: str, titles: Mapping[str, str], own: str) -> None:
+    """One panel per kind of change: an index over the change, a line per method, its range as a band."""
+    figure, axes = _figure(len(panels), 2.6)
+    for axis, panel in zip(axes, panels, strict=True):
+        colours = colour_of(list(panel.lines), own)
+        for method, line in panel.lines.items():
+            colour, mine = colours[method], method == own
+            axis.plot(
+                line.x,
+                line.mean,
+                color=colour,
+                lw=2.2 if mine else 1.1,
+                marker="o",
+                ms=2.5,
+                zorder=3 if mine else 2,
+                label=titles.get(method, method),
+            )
+            if line.low and line.high:
+                axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.2, lw=0)
+        axis.set_xlabel(panel.label, fontsize=8, color=INK)
+        places = sorted({x for line in panel.lines.values() for x in line.x})
+        axis.set_xticks(places, [f"{x:g}" for x in places])
+        if panel.falling:
+            axis.invert_xaxis()
+    axes[0].set_ylabel(index, fontsize=8, color=INK)
+    _save(figure, path, axes[0])
 
 
 def _figure(panels: int, height: float) -> tuple[Any, list[Any]]:

@@ -153,7 +153,7 @@ class SpatioSpectral(Evaluator):
             raise DataError(
                 f"scene {name}: the method gave {list(output.shape)}, one scene of {list(size)} was expected"
             )
-        own = Fused(*self._method, _numbers(output, scene.peak), seconds)
+        own = Fused(*self._method, digital_numbers(output, scene.peak), seconds)
         products = [own, *self._compare(set_name, scene)]
         shift = self._registration(scene)
         notes = [f"{name}, {product.name}: {text}" for product in products for text in _odd(product.image, scene.peak)]
@@ -174,7 +174,7 @@ class SpatioSpectral(Evaluator):
             summary.Seen(
                 set=set_name,
                 scene=name,
-                info=_info(scene, shift),
+                info=scene_info(scene, shift),
                 rows=rows,
                 skipped={product.name: product.skipped for product in products if product.skipped is not None},
                 notes=notes,
@@ -192,14 +192,14 @@ class SpatioSpectral(Evaluator):
             raise DataError(f"a test batch holds one scene, got {batch['lr'].shape[0]}")
         bits = int(batch["bits"][0])
         peak = float(2**bits - 1)
-        lr, valid = _numbers(batch["lr"], peak), batch.get("valid")
+        lr, valid = digital_numbers(batch["lr"], peak), batch.get("valid")
         if valid is not None:
             valid = valid.to(lr.device)
         return Scene(
             lr=lr,
-            guide=_numbers(batch["guide"], peak),
+            guide=digital_numbers(batch["guide"], peak),
             exp=expand(lr, self.ratio, self.grid),
-            target=_numbers(batch["target"], peak) if "target" in batch else None,
+            target=digital_numbers(batch["target"], peak) if "target" in batch else None,
             valid=None if valid is None or bool(valid.all()) else valid,
             bits=bits,
             ratio=self.ratio,
@@ -297,7 +297,7 @@ def _comparison(name: str, node: Mapping[str, Any]) -> Comparison:
     return Comparison(**node)
 
 
-def _numbers(x: Tensor, peak: float) -> Tensor:
+def digital_numbers(x: Tensor, peak: float) -> Tensor:
     """Scaled values to digital numbers, float64; on the CPU where the device has no float64."""
     x = x.detach()
     return (x.cpu() if x.device.type == "mps" else x).double() * peak
@@ -313,7 +313,7 @@ def _share(valid: Tensor | None) -> float:
     return 1.0 if valid is None else float(valid.double().mean())
 
 
-def _info(scene: Scene, shift: Shift) -> SceneInfo:
+def scene_info(scene: Scene, shift: Shift | None) -> SceneInfo:
     """Size and fingerprint: mean and spread of what the method was given, which no other scene or treatment shares."""
     height, width = scene.guide.shape[-2:]
     numbers = [scene.lr.mean(), scene.lr.std(), scene.guide.mean(), scene.guide.std()]
