@@ -63,6 +63,19 @@ Examples
 Example
   python predict.py ckpt=outputs/<run>/checkpoints/best.ckpt inputs.lr=ms.tif inputs.guide=pan.tif out=fused.tif""",
     ),
+    "export": Verb(
+        "export:export",
+        "write a trained network as ONNX or torch.export program",
+        """fusionbench export ckpt=<file> out=<file.onnx or file.pt2>
+
+  size=256             px of the guide, for networks of windows (panformer) that keep one height and width
+
+  Batch, height and width stay free otherwise; the result is checked against the network on another size.
+  ONNX needs pip install 'fusionbench[export]'.
+
+Example
+  fusionbench export ckpt=outputs/<run>/checkpoints/best.ckpt out=pannet.onnx""",
+    ),
     "list": Verb(
         "listing:list_",
         "what models and data sets there are",
