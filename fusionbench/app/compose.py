@@ -228,7 +228,9 @@ def explained(error: Exception) -> ConfigError:
             known = ", ".join(sorted(catalogue.options(missing[1], catalogue.search_path())))
             return ConfigError(f"{missing[1]} is not given: {missing[1]}=<name>\n  Available: {known}")
         if error.__cause__ is not None and "Could not override" in text:
-            return ConfigError(f"{text}\n  {_first_line(error.__cause__)}")
+            parent: Any = getattr(error.__cause__, "parent_node", None)
+            there = f"; there are {', '.join(map(str, parent))}" if isinstance(parent, DictConfig) and parent else ""
+            return ConfigError(f"{text}\n  {_first_line(error.__cause__)}{there}")
     if isinstance(error, MissingMandatoryValue):
         return ConfigError(f"{getattr(error, 'full_key', None) or 'a key'} has no value; give one on the command line")
     if isinstance(error, OmegaConfBaseException) and getattr(error, "full_key", None):

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "Ramp": "schedules",
         "Reduced": "multiscale",
         "SAM": "spectral",
+        "SSIM": "structural",
         "StageEnergy": "unrolled",
         "Steps": "schedules",
         "Term": "term",

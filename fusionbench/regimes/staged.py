@@ -208,12 +208,11 @@ class Staged(Regime):
         datamodule.setup("fit")
         home, device = self.device, trainer.strategy.root_device
         self.eval().to(device)
-        batches = (self.values.into(_on(device, batch)) for batch in datamodule.train_dataloader())
+        batches = (self.values.into(_on(device, _whole(batch))) for batch in datamodule.train_dataloader())
         given = {**self._all_parts(), "batches": batches}
         with torch.no_grad():
             solve(**arguments(solve, given, f"model.module.stages.{name}.solve"))
         self.to(home)
-        _share(self)
 
     def _agreed(self, name: str) -> str:
         """Hash of all weights, the same on every process.
@@ -238,13 +237,18 @@ def _digest(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _share(module: nn.Module) -> None:
-    """Give every process the first one's values."""
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized():
-        values = [{k: v.cpu() for k, v in module.state_dict().items()}]
-        distributed.broadcast_object_list(values, src=0)
-        module.load_state_dict(values[0])
+def _whole(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """A batch from the shares of all processes, in the order that one process would have."""
+    shares = gathered([dict(batch)])
+    if len(shares) == 1:
+        return shares[0]
+    whole: dict[str, Any] = {}
+    for key, value in batch.items():
+        if isinstance(value, Tensor):
+            whole[key] = torch.stack([share[key] for share in shares], dim=1).flatten(0, 1)
+        else:
+            whole[key] = [item for items in zip(*(share[key] for share in shares), strict=True) for item in items]
+    return whole
 
 
 def _on(device: torch.device, batch: Mapping[str, Any]) -> dict[str, Any]:

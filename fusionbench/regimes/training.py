@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ from fusionbench.regimes.progress import Bars
 
 if TYPE_CHECKING:
     from fusionbench.regimes.base import Regime
+
+
+PATIENCE = timedelta(days=7)  # processes fit scenes of unequal length, and wait for each other at the end
 
 
 def build_trainer(
@@ -74,7 +78,7 @@ def build_trainer(
             accelerator=settings.get("accelerator", "auto"),
             devices=settings.get("devices", 1),
             num_nodes=int(settings.get("num_nodes", 1)),
-            strategy=DDPStrategy(find_unused_parameters=_some_idle(config)) if several else "auto",
+            strategy=DDPStrategy(find_unused_parameters=_some_idle(config), timeout=PATIENCE) if several else "auto",
             precision=settings.get("precision", "32-true"),
             max_epochs=-1,  # Lengths decides
             val_check_interval=1.0 if val_every is None else int(val_every),

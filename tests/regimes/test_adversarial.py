@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,7 @@ from fusionbench.regimes.checkpoint import checkpoint_facts
 from fusionbench.regimes.logger import CsvLogger
 from fusionbench.regimes.training import build_trainer
 
-from . import small
+from . import small, two_processes
 from .test_resume import Cut, CutAt, assert_equal, outcome
 
 OBJECTIVES = {
@@ -226,19 +222,7 @@ def test_a_cut_training_ends_where_a_whole_one_does(tmp_path: Path, settings: di
 @pytest.mark.slow
 def test_two_processes_learn_as_one(tmp_path: Path) -> None:
     """Same weights for the same global batches; the objective's averages run over both processes' images."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    root = Path(__file__).resolve().parents[2]
-    started = []
-    for rank in ("0", "1"):
-        env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-        env |= {"LOCAL_RANK": rank, "NODE_RANK": "0", "WORLD_SIZE": "2"}
-        command = [sys.executable, "-m", "tests.regimes.two_processes", str(tmp_path / "two"), "relativistic"]
-        started.append(subprocess.Popen(command, env=env, cwd=root, stderr=subprocess.PIPE, text=True))
-    for process in started:
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+    two_processes.two(tmp_path / "two", "relativistic")
     one = fit(regime("relativistic"), tmp_path / "one", max_steps=20, val_every=20)
     two = read_checkpoint(tmp_path / "two" / "checkpoints" / "last.ckpt")["state_dict"]
     for name, value in small.weights(one).items():

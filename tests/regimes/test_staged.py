@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fusionbench.errors import CheckpointError, ConfigError, DataError, DivergedError
 from fusionbench.losses import L1, MSE, LossSet
-from fusionbench.regimes import SolverStage, Staged, TrainingStage, rebuild, staged
+from fusionbench.regimes import SolverStage, Staged, TrainingStage, staged
 from fusionbench.regimes.checkpoint import checkpoint_facts, read_checkpoint
 from fusionbench.regimes.logger import CsvLogger
 from fusionbench.regimes.training import build_trainer
