@@ -89,9 +89,11 @@ Examples
         "listing:describe",
         "everything a model's or a data set's card says",
         """fusionbench describe <id>
+fusionbench describe model=<id> [data=<id>]      also parameters, receptive field, inputs and schedules
 
-Example
-  fusionbench describe pannet""",
+Examples
+  fusionbench describe pannet
+  fusionbench describe model=panformer""",
     ),
     "data": Verb(
         "data:data",

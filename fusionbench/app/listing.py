@@ -82,22 +82,38 @@ def _data(found: dict[str, dict[str, Any]]) -> Any:
 
 
 def describe(arguments: Sequence[str]) -> int:
-    """``fusionbench describe <id>``: the card of a model or a data set.
+    """``fusionbench describe <id>``: the card of a model or a data set; ``describe model=<id> [data=<id>]``: also what
+    the model built for that data set is made of.
 
     Raises:
         ConfigError: no such name.
     """
-    import yaml
-
     names = [text for text in arguments if "=" not in text]
+    given = dict(text.split("=", 1) for text in arguments if text.split("=")[0] in ("model", "data"))
     path = catalogue.search_path(arguments)
     found = {group: catalogue.cards(group, path) for group in ("model", "data")}
-    if len(names) != 1:
-        raise ConfigError("describe takes one name, e.g. fusionbench describe pannet")
-    for group, known in found.items():
-        if names[0] in known:
-            screen.show(
-                f"{group}={names[0]}\n", yaml.safe_dump(known[names[0]], sort_keys=False, allow_unicode=True, width=110)
-            )
-            return 0
-    raise catalogue.unknown("name", names[0], [*found["model"], *found["data"]])
+    if len(names) + bool(given) != 1:
+        raise ConfigError("describe takes one name, e.g. fusionbench describe pannet, or describe model=pannet")
+    for group, name in given.items():
+        if name not in found[group]:
+            raise catalogue.unknown(group, name, found[group])
+    if not given:
+        group = next((group for group, known in found.items() if names[0] in known), "")
+        if not group:
+            raise catalogue.unknown("name", names[0], [*found["model"], *found["data"]])
+        _card(group, found[group][names[0]])
+    elif "model" not in given:
+        _card("data", found["data"][given["data"]])
+    else:
+        from fusionbench.app.anatomy import anatomy
+
+        _card("model", found["model"][given["model"]])
+        _card("", anatomy(given["model"], given.get("data"), path))
+    return 0
+
+
+def _card(group: str, card: dict[str, Any]) -> None:
+    import yaml
+
+    text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110)
+    screen.show(*([f"{group}={card['id']}\n"] if group else []), text)

@@ -68,19 +68,31 @@ def plan(fuser: Fuser, facts: Mapping[str, Any], overlap: int | None = None) -> 
     given the whole scene), ``size_multiple`` (its windows or strides start at multiples of this many guide px), and
     ``radius`` (how far it sees, guide px; measured by differentiation where it is not stated).
     """
-    ratio, network = int(facts["ratio"]), fuser.network
-    unit = math.lcm(ratio, int(getattr(network, "size_multiple", 1)))
-    if not getattr(fuser, "tileable", getattr(network, "tileable", True)):
-        return Plan(_up(WHOLE_MARGIN, unit), unit, whole=True)
-    radius = getattr(network, "radius", None)
-    if radius is None:
-        channels = facts["channels"]
-        radius = receptive_radius(_on_cpu(network), channels["lr"], ratio, guide_bands=channels["guide"], unit=unit)
+    unit = _unit(fuser, facts)
+    radius = reach(fuser, facts)
     if radius is None:
         return Plan(_up(WHOLE_MARGIN, unit), unit, whole=True)
     if overlap is not None and overlap < radius:
         log.warning("overlap=%d is less than the %d px that the method sees: tile borders will show", overlap, radius)
     return Plan(_up(radius + SAFETY if overlap is None else overlap, unit), unit, whole=False)
+
+
+def reach(fuser: Fuser, facts: Mapping[str, Any]) -> int | None:
+    """How far a method sees, guide px, stated or measured; None: the whole scene. See ``plan``."""
+    network = fuser.network
+    if not getattr(fuser, "tileable", getattr(network, "tileable", True)):
+        return None
+    radius = getattr(network, "radius", None)
+    if radius is not None:
+        return int(radius)
+    channels, unit = facts["channels"], _unit(fuser, facts)
+    return receptive_radius(
+        _on_cpu(network), channels["lr"], int(facts["ratio"]), guide_bands=channels["guide"], unit=unit
+    )
+
+
+def _unit(fuser: Fuser, facts: Mapping[str, Any]) -> int:
+    return math.lcm(int(facts["ratio"]), int(getattr(fuser.network, "size_multiple", 1)))
 
 
 def _up(value: int, unit: int) -> int:
