@@ -1,0 +1,91 @@
+"""Published lengths: every one composes and is the documented one; a method without one is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from fusionbench.app import catalogue, check, compose
+from fusionbench.errors import ConfigError
+
+PATH = catalogue.search_path()
+TRAINED = sorted(name for name, card in catalogue.cards("model", PATH).items() if card["regime"] != "classical")
+PAPER = sorted(catalogue.options("schedule/paper", PATH))
+PAIRS = sorted(catalogue.options("pair_schedule/paper", PATH))
+# methods whose publication fixes no length: id -> why
+NONE_PUBLISHED = {"mdssc_gan": "the public code leaves the number of epochs to the user"}
+STEPS, EPOCHS, BATCH = "trainer.max_steps", "trainer.max_epochs", "data.batch_size"
+FIT, STAGES = "model.module.fit", "model.module.stages"
+# copied by hand from the methods' fact sheets
+FACTS: dict[str, dict[str, Any]] = {
+    "apnn": {EPOCHS: 10000, BATCH: 128},
+    "apnn_adapted": {f"{FIT}.steps": 50},
+    "arbrpn": {EPOCHS: 1000, BATCH: 8},
+    "bdpn": {EPOCHS: 1000, BATCH: 8},
+    "dicnn": {EPOCHS: 5000, BATCH: 64},
+    "dl_vm": {EPOCHS: 50, BATCH: 128},
+    "drpnn": {EPOCHS: 500, BATCH: 32},
+    "fusionnet": {EPOCHS: 400, BATCH: 32},
+    "gdd": {f"{FIT}.steps": 8001},
+    "gtp_pnet": {f"{STAGES}.gradients.max_epochs": 200, f"{STAGES}.fusion.max_epochs": 700},
+    "lagnet": {EPOCHS: 1000, BATCH: 32},
+    "msdcnn": {EPOCHS: 500, BATCH: 64},
+    "pan_gan": {STEPS: 500000, BATCH: 32},
+    "pancolorgan": {EPOCHS: 200, BATCH: 16},
+    "panformer": {STEPS: 200000, BATCH: 4, "data.patch": 256},
+    "pannet": {EPOCHS: 450, BATCH: 32},
+    "perceppan": {STEPS: 5000, BATCH: 4},
+    "pgman": {EPOCHS: 20, BATCH: 8},
+    "pnn": {EPOCHS: 12000, BATCH: 64},
+    "psgan": {EPOCHS: 50},
+    "red_cgan": {EPOCHS: 300},
+    "restfnet": {EPOCHS: 600, BATCH: 64},
+    "sdpnet": {f"{STAGES}.fusion.max_epochs": 10},
+    "tdnet": {EPOCHS: 300, BATCH: 32},
+    "tfnet": {EPOCHS: 600, BATCH: 64},
+    "ucgan": {STEPS: 30000, BATCH: 16},
+    "vp_net": {EPOCHS: 55, BATCH: 40},
+    "zergan": {f"{FIT}.epochs_per_scale": 5000, f"{FIT}.drop_at": 1600},
+}
+PAIR_FACTS: dict[str, dict[str, Any]] = {
+    "apnn_on_quickbird": {EPOCHS: 15000, BATCH: 64},
+    "apnn_on_worldview2": {EPOCHS: 15000, BATCH: 64},
+    "apnn_on_worldview4": {EPOCHS: 15000, BATCH: 64},
+    "apnn_adapted_on_worldview2": {f"{FIT}.steps": 200},
+    "gtp_pnet_on_gaofen2": {f"{STAGES}.gradients.max_epochs": 200, f"{STAGES}.fusion.max_epochs": 126},
+    "gtp_pnet_on_quickbird": {f"{STAGES}.gradients.max_epochs": 100, f"{STAGES}.fusion.max_epochs": 700},
+    "pan_gan_on_gaofen2": {STEPS: 499500, BATCH: 32},
+    "pan_gan_on_quickbird": {STEPS: 107000, BATCH: 32},
+}
+
+
+def composed(model: str, data: str) -> Any:
+    return compose.composed("train", [f"model={model}", f"data={data}", "recipe=paper"])
+
+
+def test_every_trained_model_has_a_schedule_or_a_reason() -> None:
+    assert set(TRAINED) - set(PAPER) == set(NONE_PUBLISHED)
+    assert set(PAPER) == set(FACTS) <= set(TRAINED)
+    assert set(PAIRS) == set(PAIR_FACTS)
+
+
+@pytest.mark.parametrize("model", sorted(FACTS))
+def test_the_published_length_is_what_a_run_gets(model: str) -> None:
+    cfg = composed(model, "worldview3")
+    assert {key: OmegaConf.select(cfg, key) for key in FACTS[model]} == FACTS[model]
+
+
+@pytest.mark.parametrize("pair", sorted(PAIR_FACTS))
+def test_the_length_of_a_pair_goes_before_the_methods(pair: str) -> None:
+    model, _, data = pair.partition("_on_")
+    cfg = composed(model, data)
+    assert {key: OmegaConf.select(cfg, key) for key in PAIR_FACTS[pair]} == PAIR_FACTS[pair]
+
+
+@pytest.mark.parametrize("model", sorted(NONE_PUBLISHED))
+def test_without_a_published_length_the_run_is_refused(model: str) -> None:
+    run = {"model": model, "data": "worldview3", "recipe": "paper"}
+    with pytest.raises(ConfigError, match=rf"(?s)no published schedule for model={model}.*There is one for: .*pannet"):
+        check.check_recipe({"model": {"card": {"regime": "adversarial"}}, "run": run}, PATH)
