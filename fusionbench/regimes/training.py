@@ -168,3 +168,21 @@ def fit(regime: Regime, trainer: pl.Trainer, datamodule: pl.LightningDataModule,
     load_weights(regime, content["state_dict"], best)
     regime.facts = dict(content[KEY])
     return best
+
+
+def decay_to_zero(optimizer: torch.optim.Optimizer, steps: int | None) -> torch.optim.lr_scheduler.LambdaLR:
+    """A rate that falls linearly to zero over `steps` batches, for short trainings (``scheduler_interval: step``).
+
+    At a constant rate the weights of the last steps still jump about; published schedules end that in hundreds of
+    epochs, a training of minutes by this.
+
+    Raises:
+        ConfigError: the training has no number of steps.
+    """
+    if steps is None:
+        raise ConfigError(
+            "trainer.max_steps=null: the demo recipe lowers the learning rate over trainer.max_steps; give it a number, "
+            "or keep the rate constant with model.module.scheduler=null"
+        )
+    total = int(steps)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(1 - step / total, 0.0))
