@@ -181,7 +181,7 @@ def decay_to_zero(optimizer: torch.optim.Optimizer, steps: int | None) -> torch.
     """
     if steps is None:
         raise ConfigError(
-            "trainer.max_steps=null: the demo recipe lowers the learning rate over trainer.max_steps; give it a number, "
+            "trainer.max_steps=null: the demo recipe lowers the rate over trainer.max_steps; give it a number, "
             "or keep the rate constant with model.module.scheduler=null"
         )
     total = int(steps)
