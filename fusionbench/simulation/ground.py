@@ -16,6 +16,7 @@ SEASONS = {"cereal_green": (75, 175), "maize": (150, 265), "rapeseed": (70, 170)
 
 # m -> amplitude: brightness of waves and wind streaks, turbidity
 WAVES = {40: 0.06, 15: 0.06, 6: 0.07, 2.5: 0.08, 1: 0.08, 0.4: 0.06}
+LAKES = (0.06, 0.16)  # share of a scene by lakes that is water
 PLUMES = {60: 0.4, 20: 0.4, 8: 0.3}
 
 
@@ -30,8 +31,8 @@ def lay_ground(canvas: Canvas, rng: np.random.Generator, streets: tuple[Streets,
     """Cover the whole scene with streets and the ground of its blocks, as on a day of the year."""
     patches = field(
         rng, canvas.size, canvas.pixel,
-        {40 * canvas.scale: 0.5, 16 * canvas.scale: 0.5, 6 * canvas.scale: 0.4, 2.2 * canvas.scale: 0.35,
-         0.8 * canvas.scale: 0.3, 0.3 * canvas.scale: 0.3},
+        {40 * canvas.scale: 0.4, 16 * canvas.scale: 0.4, 6 * canvas.scale: 0.45, 2.2 * canvas.scale: 0.7,
+         0.8 * canvas.scale: 0.45, 0.3 * canvas.scale: 0.3},
     )  # fmt: skip
     for part in (0, 1):
         rows, columns = _box(canvas.region == part)
@@ -126,10 +127,10 @@ def lay_water(canvas: Canvas, rng: np.random.Generator, landscape: tuple[str, st
     size, scale = canvas.size, canvas.scale
     winding = field(rng, size, canvas.pixel, {0.35 * size * canvas.pixel: 0.9, 30 * scale: 0.05, 8 * scale: 0.015})
     turn, level, width = rng.uniform(0, 2 * math.pi), rng.uniform(-0.7, 0.7), rng.uniform(7, 16)
-    threshold = np.float32(rng.uniform(0.7, 1.0))
+    dry = 1 - rng.uniform(*LAKES)
     turbid = bool(rng.random() < 0.5)
     if "wild" in landscape:
-        below = winding - threshold
+        below = winding - np.partition(winding.ravel(), int(dry * size * size))[int(dry * size * size)]
         material, bank = ("lake_clear", 0.035)
     else:
         half = size * canvas.pixel / 2

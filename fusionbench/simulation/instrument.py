@@ -11,7 +11,7 @@ from fusionbench.simulation.noise import stream
 
 GAIN_SPREAD = 0.1  # true MTF gains lie within 10 % of the record's, so that no method is given the truth
 ARRAY_SD, BAND_SD = 0.18, 0.03  # MS px, between detector arrays, and among the bands of one
-SNR_MS, SNR_PAN = (100.0, 200.0), (60.0, 120.0)
+SNR_MS, SNR_PAN = (100.0, 200.0), (60.0, 105.0)
 
 
 @dataclass(frozen=True)

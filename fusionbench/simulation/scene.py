@@ -150,12 +150,12 @@ def _plan(
 
 
 def _brightness(seed: int, size: int, pixel: float, scale: float) -> np.ndarray:
-    scales = {24: 0.05, 10: 0.05, 4: 0.05, 1.6: 0.05, 0.6: 0.065, 0.25: 0.075}
+    scales = {24: 0.04, 10: 0.04, 4: 0.06, 1.6: 0.08, 0.6: 0.065, 0.25: 0.075}
     return lognormal(field(stream(seed, "brightness"), size, pixel, {m * scale: a for m, a in scales.items()}))
 
 
 def _component(seed: int, name: str, size: int, pixel: float, scale: float) -> np.ndarray:
-    scales = {20: 0.5, 7: 0.6, 2.5: 0.45, 0.9: 0.25}
+    scales = {20: 0.5, 7: 0.6, 2.5: 0.35, 0.9: 0.15}
     return np.clip(field(stream(seed, name), size, pixel, {m * scale: a for m, a in scales.items()}), -2.5, 2.5)
 
 

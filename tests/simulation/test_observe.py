@@ -16,7 +16,7 @@ from fusionbench.simulation import simulate_pair
 from fusionbench.simulation.optics import digitise, gaussian_taps, sample
 from fusionbench.simulation.statistics import measure, spectrum_slope
 
-PINNED = "9c2f23b7830da3f6"
+PINNED = "35bee865a58ed97d"
 
 
 @pytest.fixture(scope="module")
