@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Evaluator": "base",
         "SpatioSpectral": "spatiospectral",
+        "Application": "application",
         "Robustness": "robustness",
         "FullWithTruth": "full_with_truth",
         "Results": "results",

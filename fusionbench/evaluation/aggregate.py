@@ -65,7 +65,8 @@ class Board:
         networks = [e for e in self.entries if e.row.kind == "network"]
         samples = {e.samples for e in networks}
         equal = len(samples) == 1 and None not in samples
-        return [e.row for e in self.entries if e.row.kind != "network" or equal or e.converged is True]
+        methods = [e for e in self.entries if e.row.kind != "reference"]
+        return [e.row for e in methods if e.row.kind != "network" or equal or e.converged is True]
 
     def podium(self, index: str) -> tuple[set[str], set[str]]:
         """Names of the best and the second best rows of an index; none for one scene."""
@@ -160,7 +161,7 @@ def _board(members: list[tuple[Run, Metrics, str]], recipe: str | None) -> Board
         entries=entries,
         remarks=remarks,
     )
-    ranks, kinds = board.mean_ranks(), {"interpolation": 0, "classical": 1, "network": 2}
+    ranks, kinds = board.mean_ranks(), {"reference": -1, "interpolation": 0, "classical": 1, "network": 2}
     entries.sort(key=lambda e: (ranks.get(e.row.name, math.inf), kinds[e.row.kind], e.row.title, e.row.name))
     return board
 

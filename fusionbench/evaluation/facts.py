@@ -92,6 +92,7 @@ def run_facts(
             settings=str((origin.get("run") or {}).get("settings") or ""),
             variant=str(card.get("variant") or ""),
             notes=[str(note) for note in card.get("notes") or ()],
+            optimised=optimised(origin.get("model")),
         ),
         training=training or Training(),
         config=dict(config),
@@ -101,6 +102,14 @@ def run_facts(
         notes=list(notes or ()),
         peak_memory_mb=peak_memory_mb,
     )
+
+
+def optimised(model: Any) -> list[str]:
+    """Spectral indices that the loss of a model's configuration holds (terms ``SpectralIndex``)."""
+    if isinstance(model, Mapping):
+        here = [str(model["index"])] if str(model.get("_target_", "")).endswith(".SpectralIndex") else []
+        return here + [name for value in model.values() for name in optimised(value)]
+    return [name for item in model for name in optimised(item)] if isinstance(model, list) else []
 
 
 def _data(data: Mapping[str, Any], run: Mapping[str, Any], fingerprint: str) -> DataInfo:

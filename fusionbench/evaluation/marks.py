@@ -69,7 +69,7 @@ def contenders(rows: Iterable[Row], info: IndexInfo, index: str) -> dict[str, fl
     return {
         row.name: row.values[index].mean
         for row in rows
-        if index in row.values and not (info.exp_trivial and row.kind == "interpolation")
+        if index in row.values and row.kind != "reference" and not (info.exp_trivial and row.kind == "interpolation")
     }
 
 
@@ -87,7 +87,7 @@ def flags(metrics: Metrics) -> list[Flag]:
                 below = tuple(
                     other.title
                     for other in test_set.rows.values()
-                    if other.kind != "network"
+                    if other.kind not in ("network", "reference")
                     and index in other.values
                     and not (info.exp_trivial and other.kind == "interpolation")
                     and better(other.values[index].mean, row.values[index].mean, info.direction)

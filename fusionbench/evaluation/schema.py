@@ -23,7 +23,7 @@ from fusionbench.evaluation.records import read_record, write_record, write_text
 SCHEMA = 1
 
 STATES = ("running", "finished", "failed", "skipped", "interrupted")
-KINDS = ("network", "classical", "interpolation")
+KINDS = ("network", "classical", "interpolation", "reference")  # reference: the ceiling of an application, no method
 DIRECTIONS = ("max", "min")
 CHANGED = "@"  # in the name of a test set whose inputs were changed: reduced@shift=0.5
 
@@ -155,7 +155,8 @@ class DataInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Which method: ``settings`` is a hash of everything that decides the result but the seed."""
+    """Which method: ``settings`` is a hash of everything that decides the result but the seed.
+    ``optimised``: spectral indices that its loss holds."""
 
     id: str
     name: str = ""
@@ -167,6 +168,7 @@ class ModelInfo:
     settings: str = ""
     variant: str = ""
     notes: list[str] = field(default_factory=list)
+    optimised: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -182,10 +182,17 @@ class SpatioSpectral(Evaluator):
                 spectra=self._painter.spectra(scene, images) if pictures else [],
             )
         )
+        self._seen += self._further(set_name, batch, scene, products)
 
     def _measured(self, set_name: str, scene: Scene, image: Tensor) -> tuple[dict[str, float], list[str]]:
         """Every index of one product, and why values are missing."""
         return measured(scene, image, self.border)
+
+    def _further(
+        self, set_name: str, batch: Mapping[str, Any], scene: Scene, products: Sequence[Fused]
+    ) -> list[summary.Seen]:
+        """What else an evaluator sees of a scene: items of further test sets; here none."""
+        return []
 
     def _scene(self, batch: Mapping[str, Any]) -> Scene:
         if batch["lr"].shape[0] != 1:
@@ -247,7 +254,7 @@ class SpatioSpectral(Evaluator):
             EvaluatorInfo(self.name, self.version, self._options()),
             self._sets,
             self._described(),
-            {key: summary.Method(titles[key], kinds[key]) for key in ids},
+            self._further_rows() | {key: summary.Method(titles[key], kinds[key]) for key in ids},
             method,
         )
         metrics = summary.summarised(seen, pages, facts, self.figures["scenes"])
@@ -262,6 +269,10 @@ class SpatioSpectral(Evaluator):
     def _described(self) -> dict[str, dict[str, IndexInfo]]:
         """Test set -> index -> what it is."""
         return described(len(self.sensor.bands), self.ratio, self.border, self.clip)
+
+    def _further_rows(self) -> dict[str, summary.Method]:
+        """Rows that are no method; here none."""
+        return {}
 
     def _options(self) -> dict[str, Any]:
         """What changes the scores."""

@@ -3,5 +3,13 @@
 from fusionbench._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
-    __name__, {"Band": "record", "Sensor": "record", "load_sensor": "catalogue", "sensor_ids": "catalogue"}
+    __name__,
+    {
+        "INDICES": "spectral",
+        "index_bands": "spectral",
+        "Band": "record",
+        "Sensor": "record",
+        "load_sensor": "catalogue",
+        "sensor_ids": "catalogue",
+    },
 )
