@@ -170,11 +170,18 @@ def fit(regime: Regime, trainer: pl.Trainer, datamodule: pl.LightningDataModule,
     return best
 
 
-def decay_to_zero(optimizer: torch.optim.Optimizer, steps: int | None) -> torch.optim.lr_scheduler.LambdaLR:
-    """A rate that falls linearly to zero over `steps` batches, for short trainings (``scheduler_interval: step``).
+def hold_then_decay(
+    optimizer: torch.optim.Optimizer, steps: int | None, hold: float = 0.8
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """A rate that is held, then falls linearly to zero, over `steps` batches (``scheduler_interval: step``).
 
     At a constant rate the weights of the last steps still jump about; published schedules end that in hundreds of
     epochs, a training of minutes by this.
+
+    Args:
+        optimizer: with the published rate.
+        steps: length of the training.
+        hold: share of it at the full rate.
 
     Raises:
         ConfigError: the training has no number of steps.
@@ -185,4 +192,4 @@ def decay_to_zero(optimizer: torch.optim.Optimizer, steps: int | None) -> torch.
             "or keep the rate constant with model.module.scheduler=null"
         )
     total = int(steps)
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(1 - step / total, 0.0))
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(max(1 - step / total, 0.0) / (1 - hold), 1.0))
