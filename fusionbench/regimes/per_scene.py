@@ -23,7 +23,7 @@ from fusionbench.regimes.checkpoint import KEY, load_weights, plain, read_checkp
 from fusionbench.regimes.classical import keep_state
 from fusionbench.regimes.logger import CsvLogger
 from fusionbench.regimes.progress import Bars
-from fusionbench.regimes.scenes import Kept, scene_folder
+from fusionbench.regimes.scenes import Fused, Kept, scene_folder
 
 Tell = Callable[[int, int, Stage, int, Mapping[str, Tensor]], None]  # stage n of m, which, step, what it minimises
 LOOK = 50  # steps between two looks at the loss on a GPU, where a look waits for the device
@@ -60,6 +60,7 @@ class PerScene(Regime):
         super().__init__(build(network, "model.module.network"), value_range)
         self._network, self._fit, self.start = plain(network), plain(fit), start
         self._tell: Tell = _silent
+        self._steps = 0
         made = self._make_fit()
         if made.needs_start and start is None:
             raise ConfigError(
@@ -79,16 +80,16 @@ class PerScene(Regime):
         Raises:
             CheckpointError: ``start`` is missing, of another method, or made for other data.
         """
-        if self.start is not None:
-            self._take_start(self.start)
         run = (self.facts.get("config") or {}).get("run") or {}
         self.facts["training"] = {
             "recipe": str(run.get("recipe") or ""),
             "selected_on": "nothing (each scene is fitted by itself)",
+            **({} if self.start is None else self._take_start(self.start)),
         }
         return keep_state(self, trainer, run_dir)
 
-    def _take_start(self, path: str) -> None:
+    def _take_start(self, path: str) -> dict[str, Any]:
+        """Take a checkpoint's weights, and tell what they were trained on."""
         content = read_checkpoint(path)
         for key in ("channels", "ratio", "grid", "value_range"):
             if content[KEY][key] != self.facts[key]:
@@ -97,6 +98,8 @@ class PerScene(Regime):
                     "name a checkpoint trained on data like these"
                 )
         load_weights(self, content["state_dict"], path)
+        training = content[KEY].get("training") or {}
+        return {key: training[key] for key in ("trained_on", "trained_on_simulated") if key in training}
 
     # --- fusing ---
 
@@ -154,6 +157,7 @@ class PerScene(Regime):
 
     def _carry_out(self, fit: SceneFit, scene: str) -> None:
         stages = list(fit.stages())
+        self._steps = 0
         for number, stage in enumerate(stages, start=1):
             stage.begin()
             for step in range(stage.steps):
@@ -167,6 +171,7 @@ class PerScene(Regime):
                             f"the loss is {loss}. Scenes that were finished are kept. Smaller learning rates "
                             "(model.module.fit...) may help."
                         )
+                self._steps += 1
                 self._tell(number, len(stages), stage, step + 1, terms)
                 if done:
                     break
@@ -187,13 +192,14 @@ class PerScene(Regime):
             with self._watched(folder, batch_idx, dataloader_idx):
                 started = self._clock()
                 output = self.fuse(batch)
-                found = kept.write(output, self._clock() - started)
-        image, seconds = found
-        self.evaluator.observe(name, batch, image.to(batch["lr"]), seconds)
+                found = kept.write(Fused(output, self._clock() - started, self._steps))
+        self.facts.setdefault("training", {})["steps"] = found.steps
+        self.evaluator.observe(name, batch, found.image.to(batch["lr"]), found.seconds)
 
     def _fingerprint(self, batch: Mapping[str, Any]) -> str:
         """Of everything that a scene's result depends on: inputs, method, seed, starting weights."""
-        digest = hashlib.sha256(repr([self._network, self._fit, self.facts.get("versions")]).encode())
+        range_ = (self.values.scale, self.values.offset)
+        digest = hashlib.sha256(repr([self._network, self._fit, range_, self.facts.get("versions")]).encode())
         digest.update(str(self._key(str(batch["scene"][0]))).encode())
         tensors = self._roles.take(batch, self._bind, torch.contiguous_format)
         tensors |= self.network.state_dict() if self.start is not None else {}
@@ -211,14 +217,11 @@ class PerScene(Regime):
         bars = next((c for c in self.trainer.callbacks if isinstance(c, Bars)), None)  # type: ignore[attr-defined]
         counts = [int(n) for n in self.trainer.num_test_batches]
         scene = f"scene {sum(counts[:dataloader_idx]) + batch_idx + 1}/{sum(counts)}"
-        total = 0
 
         def tell(number: int, stages: int, stage: Stage, step: int, terms: Mapping[str, Tensor]) -> None:
-            nonlocal total
-            total += 1
             if step == 1 or step % every == 0 or step == stage.steps:
                 values = {name: float(value) for name, value in terms.items()}
-                logger.log_metrics({f"{stage.name}/{name}": value for name, value in values.items()}, total)
+                logger.log_metrics({f"{stage.name}/{name}": value for name, value in values.items()}, self._steps)
                 if bars is not None:
                     bars.fitting(f"{scene}, stage {number}/{stages}", step, stage.steps, values)
 

@@ -7,6 +7,7 @@ import re
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,14 @@ def scene_folder(run_dir: Path, test_set: str, scene: str) -> Path:
     return run_dir / FOLDER / re.sub(r"[^A-Za-z0-9._-]+", "_", f"{test_set}-{scene}")
 
 
+class Fused(NamedTuple):
+    """A fused scene: image [1,B,H,W] in the batch's units, seconds and steps that its fit took."""
+
+    image: Tensor
+    seconds: float
+    steps: int
+
+
 class Kept:
     """A fused scene that a run keeps, so that it is not computed again.
 
@@ -33,29 +42,29 @@ class Kept:
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.path, self.fingerprint = folder / FILE, fingerprint
 
-    def read(self) -> tuple[Tensor, float] | None:
-        """The image [1,B,H,W] and the seconds it took; None where there is no whole file of this fingerprint."""
+    def read(self) -> Fused | None:
+        """The scene; None where there is no whole file of this fingerprint."""
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 if str(file["fingerprint"]) != self.fingerprint:
                     return None
-                return torch.from_numpy(file["image"]), float(file["seconds"])
+                return Fused(torch.from_numpy(file["image"]), float(file["seconds"]), int(file["steps"]))
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             return None
 
-    def write(self, image: Tensor, seconds: float) -> tuple[Tensor, float]:
+    def write(self, fused: Fused) -> Fused:
         """Write the file and return what was written.
 
         Raises:
             DataError: the disk does not take it.
         """
-        values = image.detach().cpu().numpy()
+        values = fused.image.detach().cpu().numpy()
         name = ""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, image=values, seconds=seconds, fingerprint=self.fingerprint)
+                np.savez(file, image=values, seconds=fused.seconds, steps=fused.steps, fingerprint=self.fingerprint)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
@@ -64,4 +73,4 @@ class Kept:
             raise DataError(f"{self.path}: cannot be written ({error}); is the disk full?") from error
         finally:
             Path(name).unlink(missing_ok=True) if name else None
-        return image, seconds
+        return fused
