@@ -26,7 +26,7 @@ from fusionbench.errors import ConfigError, UserError
 
 # what the result of a run does not depend on: left out of its fingerprint
 _NOT_THE_RESULT = ("hydra", "paths", "logger", "tags", "run")
-_NOT_THE_RESULT_TRAINER = ("progress", "log_every_n_steps", "profiler")
+_NOT_THE_RESULT_TRAINER = ("progress", "log_every_n_steps", "profiler", "threads")  # threads: up to rounding
 _NOT_THE_RESULT_DATA = ("workers", "transfer", "truth")  # truth follows the evaluator
 # groups to be named on the command line
 _REQUIRED = {"train": ("model", "data")}
