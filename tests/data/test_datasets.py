@@ -181,9 +181,7 @@ def test_no_training_patch_holds_a_missing_pixel(tmp_path: Path) -> None:
 def test_scenes_too_small_for_a_patch(tmp_path: Path) -> None:
     twins.folder_pairs(tmp_path / "quickbird", "abcd", size=32)
     files = module("quickbird", tmp_path, "data.patch=64")
-    with pytest.raises(
-        DataError, match=r"no training patch of 64 px without missing pixels fits into the scenes: b "
-    ):
+    with pytest.raises(DataError, match=r"no training patch of 64 px without missing pixels fits into the scenes: b "):
         files.train_dataset()
 
 
