@@ -146,7 +146,7 @@ def _remarks(
     ours = [cell for cell in cells.values() if cell is not None]
     if found.kind != "equal":
         lines += _data_remarks(found, request, bool(ours))
-        differing = tables.differing(found, _our_variant(found))
+        differing = list(dict.fromkeys(text for cell in ours for text in tables.differing(found, _our_variant(cell))))
         if differing:
             lines.append(
                 "Not a difference in the methods alone, since the indices differ or may: " + "; ".join(differing)
@@ -169,9 +169,10 @@ def _remarks(
     return lines
 
 
-def _our_variant(found: PublishedTable) -> dict[str, Any]:
-    border = found.settings.get("evaluator.border", 0)
-    return {"border": border, "clip": "none", "peak": "2^bits - 1", "q_block": 32}
+def _our_variant(cell: Measured) -> dict[str, Any]:
+    """How the indices of a measured value were computed: what its run chose, and what is fixed."""
+    clip = "0 .. 2^bits" if cell.options.get("clip") else "none"
+    return {"border": cell.options.get("border", 0), "clip": clip, "peak": "2^bits - 1", "q_block": 32}
 
 
 def _data_remarks(found: PublishedTable, request: Request, any_run: bool) -> list[str]:

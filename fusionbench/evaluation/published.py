@@ -93,12 +93,13 @@ class PublishedTable:
 
 @dataclass(frozen=True)
 class Measured:
-    """A value of ours, its number of scenes, the run it is from, and what sets it apart from the published one."""
+    """A value of ours, its number of scenes, the run it is from, what sets it apart, and its indices' options."""
 
     value: float
     n: int
     run: str
     caveats: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,9 @@ def measured(table: PublishedTable, row: PublishedRow, metric: str, runs: Iterab
             caveats.append(f"trained by recipe {run.metrics.training.recipe}, not the published one")
         if trained and run.metrics.training.trained_on not in ("", table.data):
             caveats.append(f"trained on {run.metrics.training.trained_on}")
-        value = Measured(ours.values[name].mean, ours.values[name].n, run.folder.name, tuple(caveats))
+        value = Measured(
+            ours.values[name].mean, ours.values[name].n, run.folder.name, tuple(caveats), run.metrics.evaluator.options
+        )
         if best is None or paper >= best[0]:
             best = (paper, value)
     return None if best is None else best[1]

@@ -59,7 +59,7 @@ def a_run(**changes) -> tables.Run:
         data=replace(data, **changes),
         model=ModelInfo("pnn"),
         training=Training(recipe="demo", trained_on="worldview3"),
-        evaluator=EvaluatorInfo("spatiospectral", 1),
+        evaluator=EvaluatorInfo("spatiospectral", 1, {"border": 0, "clip": False}),
         indices={"SAM": IndexInfo("min"), "Q8": IndexInfo("max")},
         sets={"reduced": TestSet("reduced", ["SAM", "Q8"], scenes, rows)},
     )
@@ -86,6 +86,7 @@ def test_measured_values_come_from_the_same_test_set_only():
     assert found is not None
     assert (found.value, found.n, found.caveats) == (5.5, 2, ())
     assert tables.measured(table, gsa, "Q2n", [a_run()]).value == 0.9
+    assert found.options == {"border": 0, "clip": False}
     assert tables.measured(table, pnn, "SAM", [a_run()]).caveats, "trained by another recipe: said"
     for other in ({"simulated": True}, {"collection": "nbu"}, {"id": "quickbird"}):
         assert tables.measured(table, gsa, "SAM", [a_run(**other)]) is None
