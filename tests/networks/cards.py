@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,20 +35,29 @@ def pansharpening_methods() -> list[str]:
     return [name for name in trained_methods() if model_config(name).card.task == "pansharpening"]
 
 
-def resolved(method: str, bands: int, ratio: int = 4, grid: str = "dlpan") -> DictConfig:
-    """The model's configuration as a data set with these facts resolves it; no loss."""
-    data = {"channels": {"lr": bands, "guide": 1}, "ratio": ratio, "grid": grid}
-    node = OmegaConf.create({"data": data, "loss": None})
+def resolved(
+    method: str, bands: int = 4, ratio: int = 4, grid: str = "dlpan", data: Mapping[str, Any] | None = None
+) -> DictConfig:
+    """The model's configuration as a data set with these facts resolves it; no loss. ``data`` replaces the others."""
+    facts = {"channels": {"lr": bands, "guide": 1}, "ratio": ratio, "grid": grid} if data is None else dict(data)
+    node = OmegaConf.create({"data": facts, "loss": None})
     merged = OmegaConf.merge(node, model_config(method))
     assert isinstance(merged, DictConfig)
     return merged
 
 
 def build_part(
-    method: str, part: str = "network", *, bands: int, ratio: int = 4, grid: str = "dlpan", config: Any = None
+    method: str,
+    part: str = "network",
+    *,
+    bands: int = 4,
+    ratio: int = 4,
+    grid: str = "dlpan",
+    data: Mapping[str, Any] | None = None,
+    config: Any = None,
 ) -> nn.Module:
     """One part (network, critics.<name>.network, ...) of a method, seeded."""
-    node = OmegaConf.merge(OmegaConf.select(resolved(method, bands, ratio, grid).module, part), config or {})
+    node = OmegaConf.merge(OmegaConf.select(resolved(method, bands, ratio, grid, data).module, part), config or {})
     torch.manual_seed(0)
     return build(node, f"module.{part}")
 

@@ -18,8 +18,9 @@ def test_every_trained_method_has_a_row() -> None:
     assert sorted(TABLE) == trained_methods(), "tests/networks/param_counts.yaml and configs/model differ"
 
 
-@pytest.mark.parametrize(("method", "row"), ROWS, ids=[f"{m}-{r['part']}-{r['bands']}-{r['count']}" for m, r in ROWS])
+@pytest.mark.parametrize(("method", "row"), ROWS, ids=[f"{m}-{r['part']}-{r['count']}" for m, r in ROWS])
 def test_count(method: str, row: dict[str, Any]) -> None:
-    module = build_part(method, row["part"], bands=row["bands"], config=row.get("config"))
+    facts = {"data": row["data"]} if "data" in row else {"bands": row["bands"]}
+    module = build_part(method, row["part"], **facts, config=row.get("config"))
     fixed = row.get("fixed", False)
     assert sum(p.numel() for p in module.parameters() if p.requires_grad is not fixed) == row["count"]
