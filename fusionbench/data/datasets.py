@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from fusionbench.data.base import CachedPart
 from fusionbench.data.cache import Entry
 from fusionbench.data.protocol import read_filled
 from fusionbench.data.readers.hdf5 import Hdf5File
@@ -48,19 +49,7 @@ class Facts:
         return torch.from_numpy(np.asarray(values, np.float32) / np.float32(2**self.bits - 1))
 
 
-@dataclass(frozen=True)
-class Part:
-    """A cached part of a scene, with its own bit depth.
-
-    Args:
-        name: unique in the data set.
-        entry: arrays ``ms``, ``pan``, ``lr``, ``guide``, perhaps masks.
-        facts: metadata.
-    """
-
-    name: str
-    entry: Entry
-    facts: Facts
+Part = CachedPart[Facts]  # arrays `ms`, `pan`, `lr`, `guide`, perhaps masks; each part with its own bit depth
 
 
 class ScenePatches(Dataset):

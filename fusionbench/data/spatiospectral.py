@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 
 from fusionbench.data import cache, record
-from fusionbench.data.augment import check_augmentation, flip_batch
-from fusionbench.data.datasets import Facts, Hdf5Patches, Part, ReadyScenes, ScenePatches, WholeScenes
+from fusionbench.data.augment import check_augmentation
+from fusionbench.data.base import SceneDataModule
+from fusionbench.data.datasets import Facts, Hdf5Patches, ReadyScenes, ScenePatches, WholeScenes
 from fusionbench.data.locate import ALIGNMENTS, SIMULATED
 from fusionbench.data.overlap import Overlap
-from fusionbench.data.parts import SIMULATION_CODE, Protocol, collect, file_job, identity, simulated_job
+from fusionbench.data.parts import SIMULATION_CODE, Job, Protocol, file_job, identity, simulated_job
 from fusionbench.data.protocol import CODE
 from fusionbench.data.readers.image import ReadyScene, Scene
 from fusionbench.data.sources import Source, open_source
-from fusionbench.data.split import SUBSETS, Piece, Split, SplitSettings, split_scenes, write_split
+from fusionbench.data.split import Piece, Split, SplitSettings, split_scenes, write_split
 from fusionbench.errors import ConfigError, DataError
 
-STAGES = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": (), None: SUBSETS}
 RESOLUTIONS = ("reduced", "full")
 PARALLEL_SIZE = 128  # px of MS; a smaller scene is simulated sooner than a process has started
 VAL_BATCH = 32  # ready validation patches are scored together
 
 
-class SpatioSpectralDataModule(pl.LightningDataModule):
+class SpatioSpectralDataModule(SceneDataModule[Facts]):
     """PAN / MS scenes or ready patches, split by scene or block, at reduced (Wald) and full resolution.
 
     Batches hold ``lr`` [N, B, h, w], ``guide`` [N, 1, H, W], ``target`` [N, B, H, W] (not at full resolution), perhaps
@@ -93,54 +92,55 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         run_dir: str | None = None,
         truth: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            name=name,
+            cache=Path(cache).expanduser() / "pansharpening",
+            batch_size=batch_size,
+            seed=seed,
+            workers=workers,
+            run_dir=run_dir,
+            augment=augment,
+            what=f"simulating {sensor['name']}" if source == SIMULATED else f"degrading {name}",
+            parallel=source == SIMULATED and int((simulation or {}).get("size", 0)) >= PARALLEL_SIZE,
+        )
         unsettled = [f"{k}={v}" for k, v in (("source", source), ("grid", grid), ("bits", bits)) if v == "auto"]
         if unsettled:
             raise ConfigError(f"data: {', '.join(unsettled)} must be settled by fusionbench.data.resolve_source first")
         check_augmentation(augment, grid)
         if align not in ALIGNMENTS:
             raise ConfigError(f"data.align={align}: one of {', '.join(ALIGNMENTS)}")
-        for key, value, least in (("batch_size", batch_size, 1), ("patches_per_epoch", patches_per_epoch, 1)):
-            if value < least:
-                raise ConfigError(f"data.{key}={value}: {least} or more")
+        if patches_per_epoch < 1:
+            raise ConfigError(f"data.patches_per_epoch={patches_per_epoch}: 1 or more")
         if truth and source != SIMULATED:
             raise ConfigError(f"evaluator.truth: data={name} are images of a real sensor, whose truth nobody knows")
         if train_on not in RESOLUTIONS:
             raise ConfigError(f"data.train_on={train_on}: one of {', '.join(RESOLUTIONS)}")
         if patch < ratio or patch % ratio:
             raise ConfigError(f"data.patch={patch}: a multiple of the ratio {ratio}, so that patches lie on both grids")
-        self.name, self.sensor, self.ratio, self.grid, self.bits = name, dict(sensor), ratio, grid, bits
+        self.sensor, self.ratio, self.grid, self.bits = dict(sensor), ratio, grid, bits
         self.bands = int(channels["lr"])
         self.truth = truth
         self.simulated, self.collection, self.entry = source == SIMULATED, collection, dict(entry or {})
-        self.root, self.nodata, self.align, self.augment = root, nodata, align, augment
-        self.batch_size, self.workers = batch_size, workers
+        self.root, self.nodata, self.align = root, nodata, align
         self.patch, self.patches_per_epoch, self.train_on = patch, patches_per_epoch, train_on
         self.settings = SplitSettings(**(split or {}))
         self.simulation = dict(simulation or {})
-        self.seed, self.run_dir = seed, None if run_dir is None else Path(run_dir)
-        self.cache = Path(cache).expanduser() / "pansharpening"
         self.gains = tuple(float(band["mtf"]) for band in self.sensor["bands"])
         if len(self.gains) != self.bands:
             raise ConfigError(
                 f"data.channels.lr={self.bands}, but the sensor {self.sensor['name']} has {len(self.gains)} bands"
             )
         if self.simulated:
-            self._check_seeds()
+            self.check_seeds(self.simulation)
+            if int(self.simulation.get("size", 0)) < self.patch:
+                raise ConfigError(
+                    f"data.simulation.size={self.simulation.get('size')}: at least data.patch={self.patch}"
+                )
         self._source: Source | None = None
         self._split: Split | None = None
-        self.loaded: dict[str, list[Part]] = {}  # parts by subset, as far as they were asked for
         self._checked = False
 
     # --- what there is ---
-
-    def _check_seeds(self) -> None:
-        seeds = [(subset, seed) for subset in SUBSETS for seed in self.simulation.get(subset) or ()]
-        twice = {seed for _, seed in seeds if sum(other == seed for _, other in seeds) > 1}
-        if twice:
-            raise ConfigError(f"data.simulation: seeds {sorted(twice)} stand twice; every scene has a seed of its own")
-        if int(self.simulation.get("size", 0)) < self.patch:
-            raise ConfigError(f"data.simulation.size={self.simulation.get('size')}: at least data.patch={self.patch}")
 
     @property
     def source(self) -> Source:
@@ -198,28 +198,19 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
 
     # --- building ---
 
-    def prepare_data(self) -> None:
-        """Build what the cache does not hold; Lightning calls it on one process per machine."""
-        stage = None if self.trainer is None or self.trainer.state.fn is None else self.trainer.state.fn.value
-        self._load(STAGES.get(stage, SUBSETS))
+    def check_fit(self) -> None:
+        """See `SceneDataModule.check_fit`."""
+        self._check_trainable()
+        self._check_overlap()
+        if self.run_dir is not None and self.split.pieces and self.rank == 0:
+            write_split(self.run_dir / "split.json", self.split, self.settings)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Open the cached parts for a stage (``fit``, ``validate``, ``test``; None: all).
+    def told(self) -> None:
+        """See `SceneDataModule.told`."""
+        record.report(self)
 
-        Raises:
-            DataError: files unreadable or inconsistent, nothing to train on, training and test scenes sharing ground.
-        """
-        self._load(STAGES.get(stage, SUBSETS))
-        if stage in ("fit", None):
-            self._check_trainable(stage)
-            self._check_overlap()
-            if self.run_dir is not None and self.split.pieces and self._rank == 0:
-                write_split(self.run_dir / "split.json", self.split, self.settings)
-        if stage in ("test", None) and self._rank == 0:
-            record.report(self)
-
-    def _check_trainable(self, stage: str | None) -> None:
-        if stage is None or self.parts("train") or self.source.train is not None:
+    def _check_trainable(self) -> None:
+        if self.parts("train") or self.source.train is not None:
             return
         raise DataError(
             f"data={self.name}: nothing to train on. {self._origin()} holds test images only"
@@ -230,51 +221,27 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
     def _origin(self) -> str:
         return "the simulated world" if self.simulated else f"collection {self.collection} in {self.root}"
 
-    def parts(self, subset: str) -> list[Part]:
-        """Cached parts of a subset (``train``, ``val``, ``test``); empty for collections of ready pairs."""
-        self._load((subset,))
-        return self.loaded[subset]
-
-    def _load(self, subsets: Iterable[str]) -> None:
-        wanted = [subset for subset in subsets if subset not in self.loaded]
-        if not wanted:
-            return
+    def jobs(self, subset: str) -> Sequence[tuple[Job, Facts]]:
+        """See `SceneDataModule.jobs`; none for collections of ready pairs."""
         protocol = Protocol(self.ratio, self.grid, self.gains, self.align)
         if self.simulated:
-            size = int(self.simulation["size"])
-            jobs = {
-                subset: [
-                    (simulated_job(self.sensor, int(seed), size, protocol, self.bits, self.truth), self.bits)
-                    for seed in self.simulation.get(subset) or ()
-                ]
-                for subset in wanted
-            }
-        else:
-            scenes = {scene.name: scene for scene in self.source.scenes}
-            jobs = {
-                subset: [self._file_job(scenes[piece.scene], piece, protocol) for piece in self.split.of(subset)]
-                for subset in wanted
-            }
-        flat = [job for subset in wanted for job, _ in jobs[subset]]
-        what = f"simulating {self.sensor['name']}" if self.simulated else f"degrading {self.name}"
-        parallel = self.simulated and int(self.simulation["size"]) >= PARALLEL_SIZE
-        entries = iter(collect(self.cache, flat, what, parallel))
-        for subset in wanted:
-            self.loaded[subset] = [Part(job.name, next(entries), self._facts(bits)) for job, bits in jobs[subset]]
+            size, facts = int(self.simulation["size"]), self._facts(self.bits)
+            return [
+                (simulated_job(self.sensor, int(seed), size, protocol, self.bits, self.truth), facts)
+                for seed in self.simulation.get(subset) or ()
+            ]
+        scenes = {scene.name: scene for scene in self.source.scenes}
+        return [self._file_job(scenes[piece.scene], piece, protocol) for piece in self.split.of(subset)]
 
-    def _file_job(self, scene: Scene, piece: Piece, protocol: Protocol) -> tuple[Any, int]:
+    def _file_job(self, scene: Scene, piece: Piece, protocol: Protocol) -> tuple[Job, Facts]:
         bits = self.bits if scene.bits is None else scene.bits
-        return file_job(self.cache, scene, piece, protocol, bits), bits
+        return file_job(self.cache, scene, piece, protocol, bits), self._facts(bits)
 
     def _facts(self, bits: int) -> Facts:
         gsd = float(self.sensor["gsd"])  # of MS
         return Facts(str(self.sensor["name"]), bits, self.ratio, gsd, gsd / self.ratio)
 
     # --- loaders ---
-
-    @property
-    def _rank(self) -> int:
-        return 0 if self.trainer is None else self.trainer.global_rank
 
     def train_dataset(self) -> ScenePatches | Hdf5Patches:
         """Training patches; `item(index, rng)` gives one."""
@@ -285,24 +252,18 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
             )
         if self.source.train is not None:
             return Hdf5Patches(self.source.train, self._facts(self.bits), "train")
-        self._check_trainable("fit")
+        self._check_trainable()
         return ScenePatches(self.parts("train"), self.patch, self.patches_per_epoch, self.train_on == "full")
 
-    def train_dataloader(self) -> Any:
-        """Batches of patches, in an order given by (seed, epoch)."""
-        from fusionbench.data.loader import ResumableLoader
-
-        return ResumableLoader(self.train_dataset(), self.batch_size, self.seed, self.workers)
+    def val_dataset(self) -> WholeScenes | None:
+        """Validation scenes at reduced resolution."""
+        return WholeScenes(self.parts("val"), full=False) if self.parts("val") else None
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
         """Validation scenes at reduced resolution, one a batch; ready patches in batches."""
-        if self.source.val is not None:
-            return self._loader(
-                Hdf5Patches(self.source.val, self._facts(self.bits), "val"), VAL_BATCH, never_empty=True
-            )
-        if not self.parts("val"):
-            return []
-        return self._loader(WholeScenes(self.parts("val"), full=False), 1, never_empty=True)
+        if self.source.val is None:
+            return super().val_dataloader()
+        return self.loader(Hdf5Patches(self.source.val, self._facts(self.bits), "val"), VAL_BATCH, never_empty=True)
 
     def test_dataset(self, name: str) -> Dataset:
         """Scenes of one test set, ``reduced`` or ``full``."""
@@ -319,23 +280,7 @@ class SpatioSpectralDataModule(pl.LightningDataModule):
         """
         if not self.test_sets or (not self.parts("test") and not (self.source.reduced or self.source.full)):
             raise DataError(f"data={self.name}: no test scenes in {self._origin()} (data.split.by={self.settings.by})")
-        return [self._loader(self.test_dataset(name), 1) for name in self.test_sets]
-
-    def _loader(self, dataset: Any, batch_size: int, never_empty: bool = False) -> DataLoader:
-        """This process's share; ``never_empty``: one scene even where there are fewer than processes, for they meet
-        after validation, and the regime counts a scene once."""
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        rows = range(rank, len(dataset), world)
-        if never_empty and not rows:
-            rows = range(1)
-        share = dataset if world == 1 else Subset(dataset, rows)
-        return DataLoader(share, batch_size=batch_size, shuffle=False, num_workers=0)
-
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Augment training batches on their device, from (seed, step, rank)."""
-        if self.augment == "none" or self.trainer is None or not self.trainer.training:
-            return batch
-        return flip_batch(batch, self.seed, self.trainer.global_step, self.trainer.global_rank)
+        return super().test_dataloader()
 
     # --- checks and record ---
 

@@ -14,8 +14,9 @@ from fusionbench.errors import ConfigError, DataError
 from fusionbench.evaluation import tasks
 from fusionbench.evaluation.base import Fuse
 from fusionbench.evaluation.indices import FULL, REDUCED, Scene, measured
+from fusionbench.evaluation.scenewise import Fused
 from fusionbench.evaluation.schema import IndexInfo, Metrics, SceneRow
-from fusionbench.evaluation.spatiospectral import Fused, SpatioSpectral, digital_numbers, scene_info
+from fusionbench.evaluation.spatiospectral import SpatioSpectral, digital_numbers, scene_info
 from fusionbench.evaluation.summary import Method, Seen
 from fusionbench.imaging.wald import degrade_ms
 from fusionbench.metrics import functional as indices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -20,20 +20,18 @@ NEAR_INFRARED, RED = 850.0, 660.0  # nm
 
 
 class Painter:
-    """Draws the first scenes of every test set into a folder.
+    """Draws scenes into a folder.
 
     Args:
         folder: where the files go; made when first needed.
         sensor: band centres choose the colours.
         ratio: PAN px per MS px; the window begins at a multiple of it.
-        scenes: how many are drawn per test set.
         size: side of the drawn centre, px.
     """
 
-    def __init__(self, folder: Path, sensor: Sensor, ratio: int, scenes: int, size: int) -> None:
-        self.folder, self.sensor, self.ratio, self.scenes, self.size = folder, sensor, ratio, scenes, size
+    def __init__(self, folder: Path, sensor: Sensor, ratio: int, size: int) -> None:
+        self.folder, self.sensor, self.ratio, self.size = folder, sensor, ratio, size
         self.bands = list(sensor.rgb) if len(sensor.bands) >= 3 else [0]
-        self._drawn: dict[str, int] = {}
 
     def draw(self, set_name: str, name: str, scene: Scene, products: Mapping[str, Tensor]) -> list[Picture]:
         """Write the pictures of one scene.
@@ -42,12 +40,8 @@ class Painter:
             products: method -> [1,B,H,W] in digital numbers.
 
         Returns:
-            What was written: PAN, the reference where there is one, every product, every error map; nothing once
-            enough scenes of this set are drawn.
+            What was written: PAN, the reference where there is one, every product, every error map.
         """
-        self._drawn[set_name] = self._drawn.get(set_name, 0) + 1
-        if self._drawn[set_name] > self.scenes:
-            return []
         rows, columns = (centre(n, self.size, self.ratio) for n in scene.guide.shape[-2:])
         stem = f"{set_name}-{plain(name)}"
         valid = None if scene.valid is None else scene.valid[0, :, rows, columns]
@@ -97,12 +91,9 @@ class Painter:
     def _write(
         self, stem: str, set_name: str, scene: str, method: str, kind: str, picture: Tensor, limits: Tensor
     ) -> Picture:
-        from matplotlib.image import imsave
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{stem}.png"
-        imsave(path, picture.numpy())
-        return Picture(f"{self.folder.name}/{path.name}", set_name, scene, method, kind, limits.flatten().tolist())
+        return write_picture(
+            self.folder / f"{stem}.png", set_name, scene, method, kind, picture, limits.flatten().tolist()
+        )
 
     def spectra(self, scene: Scene, products: Mapping[str, Tensor]) -> list[Spectrum]:
         """Spectra at a dark, a middling, a bright and a green place of the reference; none at full resolution."""
@@ -127,6 +118,33 @@ class Painter:
             spectra = {method: image[:, row, column].tolist() for method, image in smooth.items()}
             found.append(Spectrum(place, row + 1, column + 1, spectra))
         return found
+
+
+def write_picture(
+    path: Path,
+    set_name: str,
+    scene: str,
+    method: str,
+    kind: str,
+    picture: Tensor,
+    stretch: Sequence[float] = (),
+    note: str = "",
+) -> Picture:
+    """Write a picture into the figures folder of a run.
+
+    Args:
+        path: the file, named by set, scene and method (`plain`).
+        method: id of a row, or a name of what is shown beside them.
+        kind: ``composite``, ``error`` or ``map``, the group it stands in in the report.
+        picture: [H,W,3] uint8.
+        stretch: limits of the colours; pictures of one group and stretch may stand side by side.
+        note: said above the group.
+    """
+    from matplotlib.image import imsave
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    imsave(path, picture.numpy())
+    return Picture(f"{path.parent.name}/{path.name}", set_name, scene, method, kind, list(stretch), note)
 
 
 def centre(length: int, size: int, step: int) -> slice:

@@ -115,7 +115,7 @@ def _figures(run_dir: Path, metrics: Metrics, key: str) -> dict[str, Any]:
     for picture in metrics.pictures:
         if picture.set != key:
             continue
-        groups = scenes.setdefault(picture.scene, {"composite": [], "error": [], "spectra": []})
+        groups = scenes.setdefault(picture.scene, {"composite": [], "error": [], "map": [], "spectra": []})
         groups[picture.kind].append(_picture(run_dir, picture, titles, metrics.method))
     return {"title": test_set.title, "scenes": scenes}
 
@@ -126,6 +126,7 @@ def _picture(run_dir: Path, picture: Picture, titles: Mapping[str, str], own: st
         "source": views.data_uri(run_dir / picture.file, quality),
         "title": titles.get(picture.method, picture.method),
         "file": picture.file,
+        "note": picture.note,
         "own": picture.method == own,
         "top": f"{picture.stretch[-1]:.3g}" if picture.stretch else "",
     }

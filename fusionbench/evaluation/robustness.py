@@ -19,8 +19,9 @@ from fusionbench.evaluation.changes import MTF, RATIO, SHIFT, SNR, Change, chang
 from fusionbench.evaluation.facts import RunFacts
 from fusionbench.evaluation.indices import REDUCED, measured, q2n_name
 from fusionbench.evaluation.plots import Line, Panel, draw_changes
+from fusionbench.evaluation.scenewise import FIGURES, Fused
 from fusionbench.evaluation.schema import CHANGED, Finding, IndexInfo, Metrics, Picture, SceneRow
-from fusionbench.evaluation.spatiospectral import FIGURES, Fused, SpatioSpectral, digital_numbers, scene_info
+from fusionbench.evaluation.spatiospectral import SpatioSpectral, digital_numbers, scene_info
 from fusionbench.evaluation.summary import Seen
 
 LABELS = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fusionbench.evaluation import marks
@@ -18,10 +19,9 @@ from fusionbench.evaluation.schema import (
     Scene,
     SceneRow,
     TestSet,
+    Value,
     summarise,
 )
-
-TITLES = {"reduced": "Reduced resolution", "full": "Full resolution"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,9 @@ class Protocol:
         indices: test set -> index -> what it is.
         methods: id -> row, in the order to print.
         own: id of the method under test.
+        titles: test set -> heading.
+        pooled: from a test set and the rows of one method on it, one per scene, the values that are not means over
+            scenes.
     """
 
     info: EvaluatorInfo
@@ -72,6 +75,8 @@ class Protocol:
     indices: dict[str, dict[str, IndexInfo]]
     methods: dict[str, Method]
     own: str
+    titles: dict[str, str]
+    pooled: Callable[[str, Sequence[SceneRow]], dict[str, float]]
 
 
 def in_order(seen: Sequence[Seen], sets: Sequence[str]) -> list[Seen]:
@@ -138,12 +143,14 @@ def _test_set(name: str, seen: Sequence[Seen], protocol: Protocol, facts: RunFac
             reason = reasons[0] if reasons else "it was not run"
             rows[key] = Row(key, method.title, method.kind, 0, knowledge=knowledge, skipped=reason)
             continue
-        values = {index: summarise([line.values[index] for line in lines]) for index in indices}
+        values = {index: summarise([line.values.get(index, math.nan) for line in lines]) for index in indices}
         known = {index: value for index, value in values.items() if value is not None}
+        for index, value in protocol.pooled(name, lines).items():
+            known[index] = replace(known[index], mean=value) if index in known else Value(value, None, len(lines))
         seconds = _seconds_per_mpx(seen, key)
         rows[key] = Row(key, method.title, method.kind, len(lines), known, seconds, knowledge)
     scenes = {item.scene: item.info for item in seen}
-    return TestSet(TITLES.get(name, name), indices, scenes, rows, _notes(seen, facts))
+    return TestSet(protocol.titles.get(name, name), indices, scenes, rows, _notes(seen, facts))
 
 
 def _seconds_per_mpx(seen: Sequence[Seen], method: str) -> float | None:

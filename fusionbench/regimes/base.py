@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from abc import ABC, abstractmethod
@@ -15,11 +14,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from fusionbench.errors import ConfigError, DataError
+from fusionbench.errors import ConfigError
+from fusionbench.networks.roles import Roles, device_of
 from fusionbench.regimes.checkpoint import KEY
 from fusionbench.regimes.values import ValueRange
 
-_NO_INPUTS = ("target", "valid")
 MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
@@ -60,6 +59,7 @@ class Regime(pl.LightningModule, ABC):
         self.memory_format = torch.contiguous_format
         self._roles = Roles.of(network)
         self._bind: dict[str, str] = {}
+        self._offered: list[str] | None = None
         self._scores: list[tuple[str, dict[str, float]]] = []
         self._warm: set[str] = set()
 
@@ -67,6 +67,8 @@ class Regime(pl.LightningModule, ABC):
         """Give the regime its evaluator and the facts for its checkpoints (``checkpoint_facts``)."""
         self.evaluator, self.facts = evaluator, dict(facts)
         self._bind = dict((self.facts.get("card") or {}).get("bind") or {})
+        data = (self.facts.get("config") or {}).get("data") or {}
+        self._offered = (data.get("card") or {}).get("roles")
 
     def use_memory_format(self, name: str) -> None:
         """Lay weights and images out in memory as ``channels_last`` or ``contiguous``; results agree up to rounding.
@@ -94,7 +96,7 @@ class Regime(pl.LightningModule, ABC):
 
     def outputs(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """All outputs of the network for a batch in its own value range; ``output`` is the fused image."""
-        found = self.network(**self._roles.take(batch, self._bind, self.memory_format))
+        found = self.network(**self._roles.take(batch, self._bind, self.memory_format, self._offered))
         return dict(found) if isinstance(found, Mapping) else {"output": found}
 
     def fuse(self, batch: Mapping[str, Any]) -> Tensor:
@@ -103,7 +105,7 @@ class Regime(pl.LightningModule, ABC):
         Args:
             batch: tensors under roles and metadata.
         """
-        with torch.autocast(batch["lr"].device.type, enabled=False):
+        with torch.autocast(device_of(batch).type, enabled=False):
             output = self.outputs(self.values.into(batch))["output"]
             return self.values.back(output.contiguous(), batch)
 
@@ -166,44 +168,6 @@ class Regime(pl.LightningModule, ABC):
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
-
-
-class Roles:
-    """Which roles a network takes, by the signature of its ``forward``."""
-
-    def __init__(self, required: tuple[str, ...], optional: tuple[str, ...], further: bool) -> None:
-        self.required, self.optional, self.further = required, optional, further
-
-    @classmethod
-    def of(cls, network: nn.Module) -> Roles:
-        """From the signature: parameters without default are required, ``**modalities`` takes every further tensor."""
-        parameters = inspect.signature(network.forward).parameters.values()
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        return cls(
-            tuple(p.name for p in named if p.default is p.empty),
-            tuple(p.name for p in named if p.default is not p.empty),
-            any(p.kind is p.VAR_KEYWORD for p in parameters),
-        )
-
-    def take(
-        self, batch: Mapping[str, Any], bind: Mapping[str, str], memory_format: torch.memory_format
-    ) -> dict[str, Tensor]:
-        """The arguments of ``forward`` from a batch.
-
-        Raises:
-            DataError: a required role that the batch does not have.
-        """
-        names = [*self.required, *(role for role in self.optional if bind.get(role, role) in batch)]
-        if self.further:
-            rest = [k for k, v in batch.items() if isinstance(v, Tensor) and v.ndim > 2 and k not in _NO_INPUTS]
-            names += [role for role in rest if role not in names]
-        taken = {}
-        for role in names:
-            value = batch.get(bind.get(role, role))
-            if value is None:
-                raise DataError(f"the method needs {role}, the batch has {', '.join(batch)}")
-            taken[role] = value.contiguous(memory_format=memory_format) if value.ndim == 4 else value
-        return taken
 
 
 def gathered(items: list[Any]) -> list[Any]:

@@ -219,7 +219,7 @@ def test_shares_of_two_processes_give_the_same_record(run, toolbox, tmp_path, mo
         item.observe("reduced", batch(arrays, name), scaled(arrays["fused"]), 0.2)
         item.observe("full", batch(arrays, name, full=True), scaled(arrays["fused"]), 0.2)
     other = pickle.loads(pickle.dumps(shares[1]._seen))
-    monkeypatch.setattr("fusionbench.evaluation.spatiospectral.gather", lambda items: items + other)
+    monkeypatch.setattr("fusionbench.evaluation.scenewise.gather", lambda items: items + other)
     metrics = without_times(shares[0].finish(tmp_path, facts(converged=False, improvement=0.05)))
     assert metrics == replace(without_times(run[1]), pictures=[])
 
