@@ -100,7 +100,7 @@ def settled(body: Config) -> dict[str, Any]:
     """Roles, channels, ratio and the like of a data set read from its file, without composing it."""
     tree = OmegaConf.create({key: value for key, value in body.items() if key not in ("module", "mtf")})
     facts: dict[str, Any] = {"card": body.get("card", {})}
-    for key in ("channels", "ratio", "patch", "classes", "endmembers"):
+    for key in ("channels", "ratio", "patch", "classes", "endmembers", "references", "variable"):
         with contextlib.suppress(OmegaConfBaseException):  # what cannot be read here is not judged here
             node = OmegaConf.select(tree, key)
             facts[key] = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
@@ -122,16 +122,21 @@ def mismatch(model: Config, data: Config) -> str | None:
         return f"it needs {_words(bind[role] for role in absent)}, the data set has {_words(offered)}"
     channels, ratio = data.get("channels") or {}, data.get("ratio")
     limits = model.get("constraints") or {}
-    for key, role in (("bands", "lr"), ("guide_bands", "guide")):
+    tasks, task = limits.get("tasks"), data.get("card", {}).get("task")
+    if tasks and task not in tasks:
+        return f"it is for {_words(tasks, 'or')}, the data set for {task}"
+    spans = {role: limits[key] for key, role in (("bands", "lr"), ("guide_bands", "guide")) if limits.get(key)}
+    for role, (low, high) in (spans | dict(limits.get("channels") or {})).items():
         count = channels.get(bind.get(role, role))
-        if limits.get(key) is not None and isinstance(count, int):
-            low, high = limits[key]
-            if count < low or (high is not None and count > high):
-                span = f"{low}" if low == high else (f"{low} to {high}" if high is not None else f"at least {low}")
-                return f"it takes {span} band(s) of {role}, the data set has {count}"
+        if isinstance(count, int) and (count < low or (high is not None and count > high)):
+            span = f"{low}" if low == high else (f"{low} to {high}" if high is not None else f"at least {low}")
+            return f"it takes {span} band(s) of {role}, the data set has {count}"
     ratios = limits.get("ratio", "any")
     if ratios != "any" and ratio is not None and ratio not in ratios:
         return f"it works at ratio {_words(map(str, ratios), 'or')}, the data set has {ratio}"
+    for key, allowed in (limits.get("requires") or {}).items():
+        if key in data and data[key] not in allowed:
+            return f"it needs {key} {_words(map(str, allowed), 'or')}, the data set has {data[key]}"
     multiple = limits.get("size_multiple")
     if multiple and isinstance(data.get("patch"), int) and data["patch"] % multiple:
         return f"it needs sizes that are a multiple of {multiple} px, data.patch is {data['patch']}"

@@ -206,6 +206,56 @@ def _find_gf2(own: Sequence[Path], bases: Sequence[Path], entry: Entry) -> Path 
     return next((folder for folder in own if numbered_tiles(folder)), None)
 
 
+# --- any layout whose card lists its files ---
+
+
+def find_files(own: Sequence[Path], bases: Sequence[Path], entry: Entry) -> Path | None:
+    """The folder that holds all files of the entry's ``find`` (paths with * below it, names as `normalise` sees them).
+
+    Looked for in the folders of the data set, then one and two folders further down. A list in ``find`` offers several
+    names of one file.
+    """
+    for folder in own:
+        for place in (folder, *children(folder), *(below for sub in children(folder) for below in children(sub))):
+            if all(any(matching(place, name) for name in _several(names)) for names in entry["find"]):
+                return place
+    return None
+
+
+def _several(names: Any) -> list[str]:
+    return [str(name) for name in names] if isinstance(names, (list, tuple)) else [str(names)]
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Files and folders below ``folder`` that a pattern such as ``MODIS/*.tif`` names, sorted; case, spaces, hyphens
+    and underscores do not count."""
+    found = [folder]
+    for part in pattern.split("/"):
+        wanted = re.compile(".*".join(re.escape(normalise(piece)) for piece in part.split("*")))
+        found = [entry for place in found for entry in _entries(place) if wanted.fullmatch(normalise(entry.name))]
+    return found
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError:
+        return []
+
+
+def finder(name: str, entry: Entry) -> Finder:
+    """How a collection's files are found: by its own rule, or by the files that its card lists.
+
+    Raises:
+        DataError: there is neither.
+    """
+    if name in FINDERS:
+        return FINDERS[name]
+    if "find" not in entry:
+        raise DataError(f"card.collections.{name}: list its files under find, there is no rule of that name")
+    return find_files
+
+
 FINDERS: dict[str, Finder] = {
     "pancollection": _find_pancollection,
     "nbu": _find_nbu,

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fusionbench.data.layouts import FINDERS, GRIP_VARIABLES, child, mat_scenes, pancollection_files
+from fusionbench.data.layouts import GRIP_VARIABLES, child, children, finder, mat_scenes, normalise, pancollection_files
 from fusionbench.errors import ConfigError, DataNotFoundError
 
 SOURCES = ("auto", "files", "simulated")
 GRIDS = ("auto", "area", "dlpan")
 ALIGNMENTS = ("none", "global")
 SIMULATED = "simulated"  # the name of the collection when there are no files
+SUBFIELDS = (
+    "pansharpening", "hyperspectral", "spatiotemporal", "classification", "segmentation", "unmixing", "sar_optical",
+    "geospatial_big_data",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Located:
     Args:
         collection: name of the layout, a key of the card's ``collections``.
         root: folder that holds the files.
-        grid: pixel grid of the collection, ``area`` or ``dlpan``.
+        grid: pixel grid of the collection, ``area`` or ``dlpan``; empty where its card does not state one.
         trainable: whether there is something to train on.
         bits: bit depth the files state, or None.
     """
@@ -58,7 +62,7 @@ def locate(data: Mapping[str, Any], root: Path | str) -> Located | None:
     names = list(collections) if wanted in ("auto", SIMULATED) else [wanted]
     own, bases = _folders(data, Path(root).expanduser())
     for name in names:
-        folder = FINDERS[name](own, bases, collections[name])
+        folder = finder(name, collections[name])(own, bases, collections[name])
         if folder is not None:
             return _located(name, folder.resolve(), collections[name])
     if source == "files" or data.get("root") is not None or wanted not in ("auto", SIMULATED):
@@ -73,42 +77,40 @@ def resolve_source(cfg: Mapping[str, Any]) -> dict[str, Any]:
         cfg: composed config with ``data`` and ``paths.data``.
 
     Returns:
-        ``source`` (files | simulated), ``simulated`` (bool), ``collection``, ``grid``, ``root`` (str or None), ``bits``
-        (int), ``trainable`` (bool): plain values.
+        ``source`` (files | simulated), ``simulated`` (bool), ``collection``, ``root`` (str or None), ``trainable``
+        (bool), and ``grid``, ``bits`` (int) where the data set has them: plain values.
 
     Raises:
         ConfigError: a value outside its choices.
         DataNotFoundError: see `locate`.
     """
     data = cfg["data"]
-    grid = _choice("data.grid", data.get("grid", "auto"), GRIDS)
-    _choice("data.align", data.get("align", "none"), ALIGNMENTS)
     found = locate(data, cfg["paths"]["data"])
-    bits = data.get("bits", "auto")
-    if bits == "auto":
-        stated = found.bits if found is not None else None
-        bits = int(data["sensor"]["bits"]) if stated is None else stated
-    elif not isinstance(bits, int) or not 1 <= bits <= 16:
-        raise ConfigError(f"data.bits={bits!r}: a whole number from 1 to 16, or auto")
-    if found is None:
-        return {
-            "source": SIMULATED,
-            "simulated": True,
-            "collection": SIMULATED,
-            "grid": "area" if grid == "auto" else grid,
-            "root": None,
-            "bits": bits,
-            "trainable": True,
-        }
-    return {
-        "source": "files",
-        "simulated": False,
-        "collection": found.collection,
-        "grid": found.grid if grid == "auto" else grid,
-        "root": str(found.root),
-        "bits": bits,
-        "trainable": found.trainable,
+    settled = {
+        "source": SIMULATED if found is None else "files",
+        "simulated": found is None,
+        "collection": SIMULATED if found is None else found.collection,
+        "root": None if found is None else str(found.root),
+        "trainable": found is None or found.trainable,
     }
+    if "grid" in data:
+        grid = _choice("data.grid", data["grid"], GRIDS)
+        settled["grid"] = grid if grid != "auto" else "area" if found is None else found.grid
+    if "align" in data:
+        _choice("data.align", data["align"], ALIGNMENTS)
+    if "bits" in data:
+        settled["bits"] = _bits(data, found)
+    return settled
+
+
+def _bits(data: Mapping[str, Any], found: Located | None) -> int:
+    bits = data["bits"]
+    if bits == "auto":
+        stated = None if found is None else found.bits
+        return int(data["sensor"]["bits"]) if stated is None else stated
+    if not isinstance(bits, int) or not 1 <= bits <= 16:
+        raise ConfigError(f"data.bits={bits!r}: a whole number from 1 to 16, or auto")
+    return bits
 
 
 def _choice(key: str, value: Any, allowed: Sequence[str]) -> str:
@@ -123,7 +125,8 @@ def _folders(data: Mapping[str, Any], root: Path) -> tuple[list[Path], list[Path
         folder = Path(str(data["root"])).expanduser()
         return [folder], [folder]
     card = data["card"]
-    bases = [root, *filter(None, [child(root, "pansharpening")])]
+    subfields = {normalise(name) for name in SUBFIELDS}
+    bases = [root, *(folder for folder in children(root) if normalise(folder.name) in subfields)]
     names = [str(card["id"]), str(card.get("name", card["id"])), *map(str, card.get("aliases") or ())]
     return [found for base in bases if (found := child(base, *names)) is not None], bases
 
@@ -134,7 +137,7 @@ def _located(name: str, folder: Path, entry: Mapping[str, Any]) -> Located:
         trainable = bool(pancollection_files(folder, str(entry["code"]))["train"])
     if name == "grip":
         bits = _grip_bits(folder)
-    return Located(name, folder, str(entry["grid"]), trainable, bits)
+    return Located(name, folder, str(entry.get("grid", "")), trainable, bits)
 
 
 def _grip_bits(folder: Path) -> int | None:
