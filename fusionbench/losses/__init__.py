@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Charbonnier": "pixelwise",
+        "CrossEntropy": "classification",
         "GradientError": "unrolled",
         "Huber": "pixelwise",
         "L1": "pixelwise",
@@ -13,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "MSE": "pixelwise",
         "Ramp": "schedules",
         "Reduced": "multiscale",
+        "Residuals": "classification",
         "SAM": "spectral",
         "SSIM": "structural",
         "StageEnergy": "unrolled",
