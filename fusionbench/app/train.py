@@ -72,12 +72,20 @@ def run(root: str, checks: Check, arguments: Sequence[str]) -> int:
     """Give a command line to Hydra and run what it composes, once or as a sweep; the exit code."""
     sweep.forget()
     codes: list[int] = []
+    failures: list[UserError | OSError] = []
 
     def job(cfg: DictConfig) -> None:
-        codes.append(_job(cfg, checks, arguments))
+        try:
+            codes.append(_job(cfg, checks, arguments))
+        except (UserError, OSError) as error:  # raised behind Hydra, which would print a line of its own
+            failures.append(error)
 
     try:
         compose.run_hydra(root, job, arguments)
+        if failures:
+            raise failures[0]
+    except UserError:  # some are an OSError too
+        raise
     except OSError as error:
         raise check.unwritable(error.filename or "the output folder", error) from error
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +55,8 @@ def test_a_mistake_is_answered_before_torch_is_imported(case: str, tmp_path: Pat
     done = run(*arguments)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "the output folder" not in done.stderr or case == "unwritable outputs"
     for word in words:
         assert word in done.stderr
     assert not list((tmp_path / "out").rglob("config.yaml")), "a refused run leaves no folder"
@@ -66,16 +67,6 @@ def test_lists_and_help_do_without_torch() -> None:
         done = run(*arguments)
         assert done.returncode == 0, done.stderr
         assert done.stdout
-
-
-def test_a_refusal_answers_at_once(tmp_path: Path) -> None:
-    # the promise is 1.5 s on a quiet machine; the best of three, with room for a busy one
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        assert run("train", "model=pannet", "data=worldview3", "data.source=files", f"paths.data={tmp_path}").returncode
-        times.append(time.perf_counter() - start)
-    assert min(times) < 3
 
 
 def test_a_sweep_goes_on_after_a_refused_run(tmp_path: Path) -> None:
