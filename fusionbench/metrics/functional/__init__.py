@@ -10,6 +10,7 @@ _MODULES = {
     "sharpness": ("fcc", "spatial_frequency", "standard_deviation"),
     "unvalidated": ("d_s_regression_unvalidated", "rqnr_unvalidated", "d_rho_unvalidated"),
     "windows": ("share_used",),
+    "confusion": ("confusion_matrix", "accuracies", "Accuracies"),
 }
 
 __getattr__, __dir__, __all__ = attach(__name__, {name: module for module, names in _MODULES.items() for name in names})

@@ -57,7 +57,7 @@ class _Decoder(nn.Sequential):
     """From the first joint layer back to one modality, a sigmoid after every layer."""
 
     def __init__(self, net: str, bands: int) -> None:
-        conv = {
+        layers: dict[str, list[nn.Module]] = {
             "fc": [nn.Conv2d(128, 64, 1), nn.Conv2d(64, 32, 1), nn.Conv2d(32, 16, 1), nn.Conv2d(16, bands, 1)],
             "cnn": [
                 nn.ConvTranspose2d(128, 64, 1),
@@ -65,8 +65,8 @@ class _Decoder(nn.Sequential):
                 nn.ConvTranspose2d(32, 16, 3, stride=2),
                 nn.ConvTranspose2d(16, bands, 3),
             ],
-        }[net]
-        super().__init__(*(layer for one in conv for layer in (one, nn.Sigmoid())))
+        }
+        super().__init__(*(layer for one in layers[net] for layer in (one, nn.Sigmoid())))
 
 
 class MDLRS(nn.Module):
