@@ -32,7 +32,7 @@ VERBS = {
   logger=csv|tensorboard|wandb
   data.source=files    never simulate; paths.data=<folder> is where real images lie
   paths.outputs=<folder>
-  resume=<run folder>  continue an interrupted run
+  resume=<folder>      continue an interrupted run or sweep
   -m                   every combination of comma-separated values
   --cfg job            show the configuration and stop
 

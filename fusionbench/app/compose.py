@@ -25,8 +25,9 @@ from fusionbench.data.resolvers import register_resolvers
 from fusionbench.errors import ConfigError, UserError
 
 # what the result of a run does not depend on: left out of its fingerprint
-_NOT_THE_RESULT = ("hydra", "paths", "logger", "tags", "run")
-_NOT_THE_RESULT_TRAINER = ("progress", "log_every_n_steps", "profiler", "threads")  # threads: up to rounding
+_NOT_THE_RESULT = ("hydra", "paths", "logger", "tags", "run", "accept_old")
+# the last three: up to rounding
+_NOT_THE_RESULT_TRAINER = ("progress", "log_every_n_steps", "profiler", "threads", "devices", "num_nodes")
 _NOT_THE_RESULT_DATA = ("workers", "transfer", "truth")  # truth follows the evaluator
 # groups to be named on the command line
 _REQUIRED = {"train": ("model", "data")}
@@ -158,10 +159,11 @@ def _without(node: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key not in keys}
 
 
-def _run_name(base: str, *, _root_: DictConfig) -> str:
+def _run_name(base: str | None = None, *, _root_: DictConfig) -> str:
     """``<model>-<data>[-simulated]-s<seed>-<fingerprint>``, with a counter where ``base`` has that folder already.
 
-    Never raises: what is wrong with a configuration is told by the job, as a row of the sweep.
+    Without ``base`` no counter: the same run of a continued sweep has the same folder. Never raises: what is wrong with
+    a configuration is told by the job, as a row of the sweep.
     """
     choices = dict(_root_.hydra.runtime.choices)
     simulated, mark = False, "invalid"
@@ -173,7 +175,8 @@ def _run_name(base: str, *, _root_: DictConfig) -> str:
     parts = [subject, str(choices.get("data") or "data")]
     parts += ["simulated"] * simulated
     parts += [f"s{OmegaConf.select(_root_, 'seed')}", mark] if checkpoint is None else [mark]
-    return free_name(Path(base), "-".join(plain_name(part) for part in parts))
+    name = "-".join(plain_name(part) for part in parts)
+    return name if base is None else free_name(Path(base), name)
 
 
 def _checkpoint_name(path: str) -> str:

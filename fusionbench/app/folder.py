@@ -95,6 +95,17 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
+def move_aside(folder: Path) -> Path:
+    """Rename a run folder to make room for a new run of its name; where it then lies."""
+    number, aside = 1, folder.with_name(f"{folder.name}-old")
+    while aside.exists():
+        number += 1
+        aside = folder.with_name(f"{folder.name}-old-{number}")
+    folder.rename(aside)
+    folder.mkdir()
+    return aside
+
+
 def discard(folder: Path) -> None:
     """Remove a run folder in which nothing was computed."""
     if folder.is_dir() and not any(

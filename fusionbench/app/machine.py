@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from fusionbench import __version__
+from fusionbench.data.cache import code_digest
 from fusionbench.evaluation.schema import Environment
 
 _PACKAGES = (
@@ -67,6 +68,7 @@ def environment(config: Mapping[str, Any], data_fingerprint: str, wall_seconds: 
         fingerprint=data_fingerprint,
         wall_seconds=None if wall_seconds is None else round(wall_seconds, 3),
         peak_memory_mb=peak_memory_mb(),
+        code=code_digest(("fusionbench",)),
         peak_device_memory_mb=round(torch.cuda.max_memory_allocated() / 2**20, 1) if gpu else None,
     )
 

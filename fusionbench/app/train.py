@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ def resume(folder: str, others: Sequence[str] = ()) -> int:
         ConfigError: no run folder, or further arguments that a resumed run would not heed.
     """
     path = Path(folder).expanduser().absolute()
+    swept = sweep.command(path)
+    if swept is not None:
+        return _resume_sweep(*swept, others)
     allowed = [text for text in others if text.startswith("allow_packages=")]
     if len(allowed) != len(others):
         odd = next(text for text in others if text not in allowed)
@@ -58,6 +61,18 @@ def resume(folder: str, others: Sequence[str] = ()) -> int:
     return start(path, config, separate=False)
 
 
+def _resume_sweep(verb: str, arguments: list[str], others: Sequence[str]) -> int:
+    """Give a sweep's command line again: runs that are finished are left as they are, others continue or start."""
+    odd = [text for text in others if text.partition("=")[0] not in ("accept_old", "allow_packages")]
+    if odd:
+        raise ConfigError(f"{odd[0]}: a resumed sweep takes accept_old and allow_packages only; start a new one")
+    if verb == "train":
+        return run(verb, check.check_run, [*arguments, *others])
+    from fusionbench.app.evaluate import evaluate
+
+    return evaluate([*arguments, *others])
+
+
 def _packages(arguments: Sequence[str]) -> list[str]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -70,7 +85,7 @@ def _packages(arguments: Sequence[str]) -> list[str]:
 
 def run(root: str, checks: Check, arguments: Sequence[str]) -> int:
     """Give a command line to Hydra and run what it composes, once or as a sweep; the exit code."""
-    sweep.forget()
+    sweep.begin(root, arguments)
     codes: list[int] = []
     failures: list[UserError | OSError] = []
 
@@ -103,6 +118,9 @@ def _job(cfg: DictConfig, checks: Check, arguments: Sequence[str]) -> int:
     try:
         config = compose.resolved(cfg, compose.choices(), folder)
         checks(config, catalogue.search_path(arguments))
+        if sweeping and _finished(folder, config):
+            screen.say(f"finished before: {folder.name}")
+            return 0
         check.check_folder(folder)
         folders.write_config(folder, config)
     except (UserError, OSError) as error:
@@ -118,3 +136,20 @@ def _job(cfg: DictConfig, checks: Check, arguments: Sequence[str]) -> int:
     if sweeping and code in (130, 143):
         raise SystemExit(code)  # the person or the cluster wants the sweep to end, not only this run
     return code
+
+
+def _finished(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a run of a continued sweep is finished and would come out the same; one that would not is moved aside.
+
+    The folder's name holds the configuration's fingerprint.
+    """
+    status = folders.status(folder)
+    if status is None or status.state != "finished":
+        return False
+    allow = [str(name) for name in config.get("allow_packages") or ()]
+    changed = sweep.changed(folder, bool(config.get("accept_old")), allow)
+    if changed is None:
+        return True
+    aside = folders.move_aside(folder)
+    screen.say(f"run again: {folder.name} ({changed}; the old result now lies in {aside.name})")
+    return False

@@ -232,6 +232,18 @@ def _transfer(folder: Path, config: Mapping[str, Any], entry: Mapping[str, Any],
         screen.show(f"the same checkpoint on real images of {name}:", final_table(metrics))
 
 
+def _show_fingerprint(folder: Path, allow: list[str]) -> int:
+    """Print the fingerprint that a run's data have now, for a sweep that is continued."""
+    try:
+        allow_packages(allow)
+        register_resolvers()
+        print(build(folders.read_config(folder)["data"]["module"], "data.module").fingerprint)  # noqa: T201
+    except UserError as error:
+        screen.error(str(error))
+        return 2
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command of a process of its own."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -240,6 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if folder is None:
         screen.error("python -m fusionbench.app.worker <run folder> [--allow=<package>]")
         return 2
+    if "--fingerprint" in given:
+        return _show_fingerprint(Path(folder), allow)
     code = work(Path(folder).absolute(), allow)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

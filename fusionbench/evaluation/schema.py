@@ -274,6 +274,7 @@ class Environment:
     wall_seconds: float | None
     peak_memory_mb: float | None
     peak_device_memory_mb: float | None = None
+    code: str = ""  # sha256 of fusionbench's source; empty in records that are older than it
     schema: int = SCHEMA
 
 
