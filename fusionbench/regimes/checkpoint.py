@@ -31,14 +31,15 @@ def checkpoint_facts(config: Mapping[str, Any]) -> dict[str, Any]:
     ``versions``, and ``training`` (fields of ``evaluation.schema.Training``).
     """
     data, model = config["data"], config["model"]
+    sensor = (data.get("sensor") or {}).get("name") or data["card"].get("name") or data["card"].get("id")
     return {
         "config": plain(config),
         "card": plain(model["card"]),
         "channels": plain(data["channels"]),
-        "ratio": int(data["ratio"]),
-        "grid": str(data["grid"]),
-        "bits": int(data["bits"]),
-        "sensor": str(data["sensor"]["name"]),
+        "ratio": _ratio(data),
+        "grid": _grid(data),
+        "bits": int(data.get("bits") or 0),  # 0: the values are no digital numbers
+        "sensor": str(sensor),
         "value_range": plain(model["module"].get("value_range") or {"scale": 1.0}),
         "versions": {
             "fusionbench": __version__,
@@ -47,6 +48,15 @@ def checkpoint_facts(config: Mapping[str, Any]) -> dict[str, Any]:
         },
         "training": {},
     }
+
+
+def _ratio(data: Mapping[str, Any]) -> int:
+    """1 where all roles lie on one grid."""
+    return int(data.get("ratio") or 1)
+
+
+def _grid(data: Mapping[str, Any]) -> str:
+    return str(data.get("grid") or "area")
 
 
 def plain(value: Any) -> Any:
@@ -217,11 +227,11 @@ def check_data(facts: Mapping[str, Any], data: Mapping[str, Any], path: Path | s
                 f"{path}: made for {count} band(s) of {role} ({facts['sensor']}), {name} has {here}; "
                 f"use data of {count} band(s), or train a method on {name}"
             )
-    if int(data["ratio"]) != int(facts["ratio"]):
-        raise CheckpointError(f"{path}: made for ratio {facts['ratio']}, {name} has {data['ratio']}")
-    if data["grid"] != facts["grid"]:
+    if _ratio(data) != int(facts["ratio"]):
+        raise CheckpointError(f"{path}: made for ratio {facts['ratio']}, {name} has {_ratio(data)}")
+    if _grid(data) != facts["grid"]:
         raise CheckpointError(
-            f"{path}: made for pixel grid {facts['grid']}, the data are on {data['grid']} (half a PAN pixel apart); "
+            f"{path}: made for pixel grid {facts['grid']}, the data are on {_grid(data)} (half a PAN pixel apart); "
             f"data.grid={facts['grid']} reads them on the checkpoint's"
         )
 
