@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = attach(
         "expand": "interpolation",
         "imresize": "interpolation",
         "interp23": "interpolation",
+        "distance_maps": "distance",
+        "shares_by_zone": "distance",
         "box_filter": "mtf",
         "gaussian_low_pass": "mtf",
         "mtf_filter": "mtf",

@@ -10,6 +10,7 @@ _MODULES = {
     "sharpness": ("fcc", "spatial_frequency", "standard_deviation"),
     "unvalidated": ("d_s_regression_unvalidated", "rqnr_unvalidated", "d_rho_unvalidated"),
     "windows": ("share_used",),
+    "regression": ("root_mean_square_error", "mean_absolute_error", "bias", "r2", "pearson_r2", "shares_error"),
     "confusion": ("confusion_matrix", "accuracies", "Accuracies"),
 }
 
