@@ -26,6 +26,14 @@ class DataNotFoundError(DataError, FileNotFoundError):
         return str(self.args[0]) if self.args else ""
 
 
+class DependencyNotFoundError(UserError):
+    """An optional package is not installed: the message names the extra."""
+
+
+class PrunedError(UserError):
+    """A search gave up this run because others were better at the same step: no mistake, but no result either."""
+
+
 class CheckpointError(UserError):
     """A checkpoint is truncated, foreign, incomplete, or does not match the data or the method."""
 

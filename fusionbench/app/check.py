@@ -117,7 +117,8 @@ def mismatch(model: Config, data: Config) -> str | None:
     offered = list(data.get("card", {}).get("roles") or ())
     required = list((model.get("roles") or {}).get("required") or ())
     bind = {role: role for role in required} | dict(model.get("bind") or {})
-    absent = [role for role in required if bind[role] not in offered]
+    told = list(data.get("card", {}).get("provides") or ())  # srf, psf and the like
+    absent = [role for role in required if bind[role] not in [*offered, *told]]
     if absent:
         return f"it needs {_words(bind[role] for role in absent)}, the data set has {_words(offered)}"
     channels, ratio = data.get("channels") or {}, data.get("ratio")
@@ -140,7 +141,7 @@ def mismatch(model: Config, data: Config) -> str | None:
     multiple = limits.get("size_multiple")
     if multiple and isinstance(data.get("patch"), int) and data["patch"] % multiple:
         return f"it needs sizes that are a multiple of {multiple} px, data.patch is {data['patch']}"
-    provided = [*offered, *(data.get("card", {}).get("provides") or ()), *(key for key in data if key not in ("card",))]
+    provided = [*offered, *told, *(key for key in data if key not in ("card",))]
     needs = [need for need in limits.get("needs") or () if need not in provided]
     return f"it needs {_words(needs)}, which the data set does not provide" if needs else None
 

@@ -288,7 +288,7 @@ def _deferred(arguments: Sequence[str]) -> list[str]:
             equals
             and value
             and not text.startswith(("-", "~"))
-            and not key.lstrip("+").startswith(("hydra.", "paths."))
+            and not key.lstrip("+").startswith(("hydra.", "hydra/", "paths."))
         )
         if plain and not OverridesParser.create().parse_override(text).is_sweep_override():
             text = f"{key}=choice({value})"
@@ -306,3 +306,6 @@ def _check_chosen(name: str, arguments: Sequence[str]) -> None:
         if given.get(group) in (None, "", "null"):
             known = ", ".join(sorted(catalogue.options(group, catalogue.search_path(arguments))))
             raise ConfigError(f"{group} is not given: {group}=<name>\n  Available: {known}")
+
+
+register()  # on import, for processes that a launcher starts: they compose before any verb is called

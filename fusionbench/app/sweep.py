@@ -95,7 +95,7 @@ def finish(folder: Path) -> int:
     """Say how each run of a sweep ended, write its leaderboard, and return the exit code.
 
     Returns:
-        0 when all runs finished, 2 when all were refused, else 1.
+        0 when all runs finished or were pruned, 2 when all were refused, else 1.
     """
     states = []
     for run in runs(folder):
@@ -110,6 +110,6 @@ def finish(folder: Path) -> int:
             leaderboard.show(folder)
         except UserError as error:  # the runs are what counts
             screen.error(str(error))
-    if not states or all(state == "finished" for state in states):
+    if not states or all(state in ("finished", "pruned") for state in states):
         return 0
     return 2 if all(state == "skipped" for state in states) else 1

@@ -24,7 +24,7 @@ from fusionbench.app import folder as folders
 from fusionbench.app.termination import Terminated, Termination
 from fusionbench.building import allow_packages, build
 from fusionbench.data.resolvers import register_resolvers
-from fusionbench.errors import ConfigError, DataNotFoundError, RefusedError, UserError
+from fusionbench.errors import ConfigError, DataNotFoundError, PrunedError, RefusedError, UserError
 from fusionbench.evaluation.facts import RunFacts, run_facts
 from fusionbench.evaluation.schema import Metrics, Training, write_environment
 from fusionbench.evaluation.table import final_table
@@ -56,6 +56,9 @@ def work(folder: Path, allow: list[str]) -> int:
                 (folder / folders.CRASH).unlink(missing_ok=True)
                 _run(folder, config, allow, termination)
                 state, reason, code = "finished", None, 0
+            except PrunedError as error:
+                screen.say(str(error))
+                state, reason, code = "pruned", str(error), 0
             except UserError as error:
                 screen.error(str(error))
                 state, reason, code = ("skipped" if isinstance(error, RefusedError) else "failed"), str(error), 2

@@ -22,7 +22,7 @@ from fusionbench.evaluation.records import read_record, write_record, write_text
 # raised when a file of an older version could be misread
 SCHEMA = 1
 
-STATES = ("running", "finished", "failed", "skipped", "interrupted")
+STATES = ("running", "finished", "failed", "skipped", "interrupted", "pruned")
 KINDS = ("network", "classical", "interpolation", "reference")  # reference: the ceiling of an application, no method
 DIRECTIONS = ("max", "min")
 CHANGED = "@"  # in the name of a test set whose inputs were changed: reduced@shift=0.5
@@ -47,7 +47,7 @@ class Status:
 
     def __post_init__(self) -> None:
         _one_of("status.state", self.state, STATES)
-        if self.state in ("failed", "skipped") and not self.reason:
+        if self.state in ("failed", "skipped", "pruned") and not self.reason:
             raise DataError(f"status.reason: a run that {self.state} must say why")
 
 
@@ -183,6 +183,7 @@ class Training:
     converged: bool | None = None
     improvement: float | None = None
     watched: str = ""
+    best: float | None = None  # of the watched value
     trained_on: str = ""
     trained_on_simulated: bool | None = None
     selected_on: str = "validation"

@@ -274,6 +274,7 @@ class Checkpoints(Checkpoint):
             "converged": None if improvement is None else improvement < CONVERGED,
             "improvement": improvement,
             "watched": self.monitor[0] if self.history else "",
+            "best": self._best() if self.history else None,
             "selected_on": "validation" if self.history else "nothing (last step)",
             "best_step": self.best_step if self.history else step,
             "complete": bool(trainer.should_stop),
@@ -284,6 +285,10 @@ class Checkpoints(Checkpoint):
         if not values:
             return True
         return value < min(values) if self.monitor[1] == "min" else value > max(values)
+
+    def _best(self) -> float:
+        values = [value for _, value in self.history]
+        return min(values) if self.monitor[1] == "min" else max(values)
 
     def _improvement(self, step: int) -> float | None:
         """Share by which the best watched value got better in the last quarter; None where that is not known."""
