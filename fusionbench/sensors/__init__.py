@@ -8,8 +8,13 @@ __getattr__, __dir__, __all__ = attach(
         "INDICES": "spectral",
         "index_bands": "spectral",
         "Band": "record",
+        "Lidar": "active",
+        "Radar": "active",
         "Sensor": "record",
+        "load_lidar": "catalogue",
+        "load_radar": "catalogue",
         "load_sensor": "catalogue",
         "sensor_ids": "catalogue",
+        "spectrometer": "record",
     },
 )

@@ -36,7 +36,7 @@ class Instrument:
 def instrument_of(sensor: Sensor) -> Instrument:
     """The instrument of a sensor, drawn from its name."""
     rng = stream(0, f"instrument {sensor.name}")
-    bands = (*sensor.bands, sensor.pan)
+    bands = (*sensor.bands, sensor.panchromatic)
     arrays = np.array([band.array for band in sensor.bands])
     apart = rng.normal(0, ARRAY_SD, (int(arrays.max()) + 1, 2))
     apart[0] = 0

@@ -54,7 +54,7 @@ def simulate_pair(
     displacement = _displacement(rng, size) * np.float32(not registered)
     chosen = rng.uniform(0.92, 1.08)
     apart = instrument.band_shifts * float(not registered)
-    halved, pan = _render(scene, [view(band, scene.air) for band in (*sensor.bands, sensor.pan)])
+    halved, pan = _render(scene, [view(band, scene.air) for band in (*sensor.bands, sensor.panchromatic)])
     side = size * ratio
     planes = [
         _at_ms(plane, gain, ratio, size, displacement + own[:, None, None].astype(np.float32))

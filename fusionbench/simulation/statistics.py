@@ -37,7 +37,7 @@ def measure(sensor: Sensor, ms: np.ndarray, pan: np.ndarray) -> dict[str, float]
     centers = [band.center for band in sensor.bands]
     visible = [index for index, center in enumerate(centers) if center < 690]
     adjacent = [_r(bands[a], bands[b]) for a, b in pairwise(visible)]
-    outside = [abs(center - sensor.pan.center) > sensor.pan.width / 2 for center in centers]
+    outside = [abs(center - sensor.panchromatic.center) > sensor.panchromatic.width / 2 for center in centers]
     infrared = next(index for index, center in enumerate(centers) if center > 750)
     red, _, blue = sensor.rgb
     low, high = spectrum_slope(pan[0], 0.02, 0.2), spectrum_slope(pan[0], 0.25, 0.45)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from fusionbench.errors import ConfigError
-from fusionbench.sensors import Sensor, load_sensor, sensor_ids
+from fusionbench.sensors import Sensor, load_lidar, load_radar, load_sensor, sensor_ids
 
 # MTF gains at Nyquist of the field's MATLAB toolbox: MS, PAN
 GAINS = {
@@ -26,6 +26,14 @@ GAINS = {
 }
 
 
+DATA = Path(__file__).parents[2] / "configs" / "data"
+PANSHARPENING = [
+    name
+    for name in sensor_ids()
+    if (DATA / f"{name}.yaml").is_file() and "_pansharpening" in (DATA / f"{name}.yaml").read_text()
+]
+
+
 @pytest.mark.parametrize("name", sorted(GAINS))
 def test_gains_are_the_tables(name: str) -> None:
     sensor = load_sensor(name)
@@ -33,10 +41,10 @@ def test_gains_are_the_tables(name: str) -> None:
     assert sensor.pan_gain == GAINS[name][1]
 
 
-@pytest.mark.parametrize("name", sensor_ids())
+@pytest.mark.parametrize("name", PANSHARPENING)
 def test_record_is_what_its_data_set_asks_for(name: str) -> None:
     sensor = load_sensor(name)
-    data = yaml.safe_load((Path(__file__).parents[2] / "configs" / "data" / f"{name}.yaml").read_text())
+    data = yaml.safe_load((DATA / f"{name}.yaml").read_text())
     assert sensor.name == name
     assert len(sensor.bands) == data["channels"]["lr"]
     assert sensor.bits == (
@@ -48,15 +56,52 @@ def test_record_is_what_its_data_set_asks_for(name: str) -> None:
 
 
 def test_every_data_set_with_a_sensor_has_a_record() -> None:
-    configs = Path(__file__).parents[2] / "configs" / "data"
     wanted = {
         str(entry["/sensor@sensor"])
-        for file in configs.glob("[a-z]*.yaml")
+        for file in DATA.glob("[a-z]*.yaml")
         for entry in yaml.safe_load(file.read_text()).get("defaults", [])
         if isinstance(entry, dict) and "/sensor@sensor" in entry
     }
     assert wanted
     assert wanted <= set(sensor_ids())
+
+
+@pytest.mark.parametrize("name", sensor_ids())
+def test_every_record_names_itself_and_orders_its_bands(name: str) -> None:
+    sensor = load_sensor(name)
+    assert sensor.name == name
+    assert list(sensor.centers) == sorted(sensor.centers)
+    assert all(360 <= center <= 2510 for center in sensor.centers)
+    assert sensor.source
+
+
+def test_spectrometers_are_given_by_range_count_and_width() -> None:
+    counts = {"casi1500": 144, "rosis": 103, "aviris": 196, "prisma": 204}
+    assert {name: len(load_sensor(name).bands) for name in counts} == counts
+    prisma = load_sensor("prisma")
+    assert prisma.ratio == 6
+    assert prisma.pan is not None
+    assert not [c for c in prisma.centers if 1340 <= c <= 1450 or 1800 <= c <= 1960]
+    band = load_sensor("rosis").bands[10]
+    edge = band.response(np.array([band.center - band.width / 2, band.center, band.center + band.width / 2]))
+    assert edge == pytest.approx([0.5, 1.0, 0.5])
+
+
+def test_a_sensor_without_pan_says_so_where_pan_is_asked_for() -> None:
+    sentinel = load_sensor("sentinel2")
+    assert sentinel.pan is None
+    assert [sentinel.bands[index].name for index in sentinel.rgb] == ["red", "green", "blue"]
+    assert [band.gsd for band in sentinel.bands[:4]] == [60.0, None, None, None]
+    with pytest.raises(ConfigError, match="sentinel2 has no PAN"):
+        _ = sentinel.pan_gain
+
+
+def test_radar_and_lidar_have_records_of_their_own() -> None:
+    assert load_radar("sentinel1").polarisations == ("VV", "VH")
+    assert load_lidar("airborne_lidar").vertical_sd == (0.05, 0.15)
+    assert "sentinel1" not in sensor_ids()
+    with pytest.raises(ConfigError, match="sentinel1"):
+        load_radar("sentinel2")
 
 
 def test_response_is_one_half_at_the_edges_and_one_inside() -> None:
