@@ -5,6 +5,7 @@ from fusionbench._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "Majority": "majority",
         "PixelClassifier": "base",
         "RandomForest": "random_forest",
         "S2FL": "s2fl",
