@@ -8,6 +8,8 @@ __getattr__, __dir__, __all__ = attach(
         "Located": "locate",
         "locate": "locate",
         "resolve_source": "locate",
+        "PixelDataModule": "classification",
+        "PlacesDataModule": "places",
         "register_resolvers": "resolvers",
         "SpatioSpectralDataModule": "spatiospectral",
     },
