@@ -96,6 +96,22 @@ def check_pair(config: Config, path: Sequence[str]) -> None:
     )
 
 
+def check_cards(composed: Any, chosen: Config, path: Sequence[str]) -> None:
+    """`check_pair` before references are filled in: a model that refers to a role the data lack is refused as such.
+
+    Args:
+        composed: what Hydra composed.
+        chosen: option per group.
+        path: search path of configs.
+    """
+    model, data = composed.get("model"), composed.get("data")
+    if model is None or data is None or "card" not in model or "card" not in data:
+        return
+    card: Any = OmegaConf.to_container(model.card, resolve=False)
+    body: Any = OmegaConf.to_container(data, resolve=False)
+    check_pair({"model": {"card": card}, "data": settled(body), "run": chosen}, path)
+
+
 def settled(body: Config) -> dict[str, Any]:
     """Roles, channels, ratio and the like of a data set read from its file, without composing it."""
     tree = OmegaConf.create({key: value for key, value in body.items() if key not in ("module", "mtf")})

@@ -10,6 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fusionbench.errors import DataError
+from fusionbench.networks.blocks import response_support
+
+# What a network's constructor may name to be built for the scene, and how it is found in the scene's inputs
+SCENE_ARGUMENTS: Mapping[str, Callable[[Mapping[str, Tensor]], Any]] = {
+    "lr_size": lambda inputs: list(inputs["lr"].shape[-2:]),  # rows, columns
+    "srf_support": lambda inputs: response_support(inputs["srf"]) if "srf" in inputs else None,  # None: all bands
+}
+
 
 @dataclass(frozen=True)
 class Update:
@@ -80,7 +89,7 @@ class SceneFit(ABC):
         Args:
             network: newly made, or with the checkpoint's weights; in training mode, in which it stays.
             inputs: roles of the network's ``forward``, [1,C,H,W], in the method's range of values.
-            facts: ``scene``, ``sensor``, ``bits``, ``ratio``, ``gsd``.
+            facts: metadata of the scene, as far as the data set has them: ``scene``, ``ratio``, ``sensor`` ...
         """
         self.network, self.inputs, self.facts = network, dict(inputs), dict(facts)
 
@@ -93,6 +102,30 @@ class SceneFit(ABC):
         found = self.network(**self.inputs)
         image: Tensor = found["output"] if isinstance(found, Mapping) else found
         return image
+
+    def estimates(self) -> dict[str, Tensor]:
+        """What the fit found out about how the images were made, e.g. ``srf`` [b,B] and ``psf`` [k,k]; called at the
+        end, without gradient.
+        """
+        return {}
+
+
+def given(inputs: Mapping[str, Tensor], role: str) -> Tensor:
+    """An input that a setting of the fit declares known; DataError where the data do not tell it."""
+    if role not in inputs:
+        raise DataError(f"model.module.fit.{role}=known: the data set does not tell {role}; use {role}=learned")
+    return inputs[role]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Every group's rate: ``rate`` times the group's own ``multiplier``, where it has one."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("multiplier", 1.0)
+
+
+def linear_fall(step: int, hold: int, length: int) -> float:
+    """Factor on the rate in a step (counted from 0): 1 for ``hold`` steps, then down to 0 in ``length`` more."""
+    return max(0.0, 1 - max(0, step + 1 - hold) / length)
 
 
 class Snapshots:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from fusionbench.building import build, resolve_target
 from fusionbench.errors import CheckpointError, ConfigError, DivergedError
-from fusionbench.networks.fitting import SceneFit, Stage, Update
+from fusionbench.networks.fitting import SCENE_ARGUMENTS, SceneFit, Stage, Update
+from fusionbench.networks.roles import NO_INPUTS, device_of
 from fusionbench.regimes.base import Regime
 from fusionbench.regimes.checkpoint import KEY, load_weights, plain, read_checkpoint
 from fusionbench.regimes.classical import keep_state
@@ -38,11 +39,14 @@ class PerScene(Regime):
     the run folder and not fitted again.
 
     Args:
-        network: configuration of the network, built anew for each scene; one whose constructor names ``lr_size`` is
-            told rows and columns of ``lr``.
+        network: configuration of the network, built anew for each scene; its constructor is told what it names of
+            ``SCENE_ARGUMENTS`` (``lr_size``: rows and columns of ``lr``, ``srf_support``).
         fit: configuration of the ``SceneFit``, built anew for each scene.
         start: checkpoint of a trained network to begin from; afterwards part of this method's own checkpoint.
         value_range: see ``ValueRange``; the fit works in it.
+
+    Attributes:
+        estimates: what the last fit found out beside the image (``SceneFit.estimates``), on the CPU.
 
     Raises:
         ConfigError: the method begins from a checkpoint and none is named.
@@ -61,6 +65,7 @@ class PerScene(Regime):
         self._network, self._fit, self.start = plain(network), plain(fit), start
         self._tell: Tell = _silent
         self._steps = 0
+        self.estimates: dict[str, Tensor] = {}
         made = self._make_fit()
         if made.needs_start and start is None:
             raise ConfigError(
@@ -107,7 +112,7 @@ class PerScene(Regime):
         """Fit each image of the batch by itself: [N,B,H,W] in the batch's units, in full precision.
 
         Args:
-            batch: tensors under roles and metadata; ``target`` and ``valid`` are not looked at.
+            batch: tensors under roles and metadata; the reference and its mask are not looked at.
 
         Raises:
             DivergedError: a loss is not finite.
@@ -115,30 +120,24 @@ class PerScene(Regime):
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
-            torch.autocast(batch["lr"].device.type, enabled=False),
+            torch.autocast(device_of(batch).type, enabled=False),
         ):
-            images = [self._fuse_one(_image(batch, i)) for i in range(batch["lr"].shape[0])]
+            images = [self._fuse_one(_image(batch, i)) for i in range(len(batch["scene"]))]
             return torch.cat(images)
 
     def _fuse_one(self, image: dict[str, Any]) -> Tensor:
         mapped = self.values.into(image)
         inputs = {k: v.clone() for k, v in self._roles.take(mapped, self._bind, self.memory_format).items()}
         scene = str(image["scene"][0])
-        facts = {
-            "scene": scene,
-            "sensor": str(image["sensor"][0]),
-            "bits": int(image["bits"][0]),
-            "ratio": int(image["ratio"][0]),
-            "gsd": float(image["gsd"][0]),
-        }
-        device = image["lr"].device
+        device = device_of(image)
         with _seeded(self._key(scene), device):
             network = self._fresh(inputs).to(device=device, memory_format=self.memory_format)  # type: ignore[call-overload]
             fit = self._make_fit()
-            fit.start(network.train(), inputs, facts)
+            fit.start(network.train(), inputs, _facts(image))
             self._carry_out(fit, scene)
             with torch.no_grad():
                 output = fit.result().contiguous()
+                self.estimates = {name: value.detach().cpu().clone() for name, value in fit.estimates().items()}
         return self.values.back(output, image)
 
     def _key(self, scene: str) -> int:
@@ -148,8 +147,8 @@ class PerScene(Regime):
 
     def _fresh(self, inputs: Mapping[str, Tensor]) -> nn.Module:
         node = dict(self._network)
-        if "lr_size" in inspect.signature(resolve_target(str(node["_target_"]))).parameters:
-            node["lr_size"] = list(inputs["lr"].shape[-2:])
+        named = inspect.signature(resolve_target(str(node["_target_"]))).parameters
+        node |= {name: found(inputs) for name, found in SCENE_ARGUMENTS.items() if name in named}
         network: nn.Module = build(node, "model.module.network")
         if self.start is not None:
             network.load_state_dict(self.network.state_dict())
@@ -180,7 +179,10 @@ class PerScene(Regime):
     # --- test ---
 
     def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Fuse one scene, or take what an earlier, interrupted run kept of it, and hand it to the evaluator."""
+        """Fuse one scene, or take what an earlier, interrupted run kept of it, and hand it to the evaluator.
+
+        The evaluator finds in the batch, beside the roles, what the fit estimated: ``estimated_srf`` [1,b,B] and so on.
+        """
         if self.evaluator is None:
             raise ConfigError("evaluator: the regime tests with the data set's evaluator, and has none")
         sets: Any = self.trainer.datamodule.test_sets  # type: ignore[attr-defined]
@@ -192,13 +194,14 @@ class PerScene(Regime):
             with self._watched(folder, batch_idx, dataloader_idx):
                 started = self._clock()
                 output = self.fuse(batch)
-                found = kept.write(Fused(output, self._clock() - started, self._steps))
+                found = kept.write(Fused(output, self._clock() - started, self._steps, self.estimates))
         self.facts.setdefault("training", {})["steps"] = found.steps
-        self.evaluator.observe(name, batch, found.image.to(batch["lr"]), found.seconds)
+        told = {f"estimated_{key}": value[None] for key, value in found.estimates.items()}
+        self.evaluator.observe(name, {**batch, **told}, found.image.to(device_of(batch)), found.seconds)
 
     def _fingerprint(self, batch: Mapping[str, Any]) -> str:
         """Of everything that a scene's result depends on: inputs, method, seed, starting weights."""
-        range_ = (self.values.scale, self.values.offset)
+        range_ = (self.values.scale, self.values.offset, self.values.images, sorted(self.values.roles.items()))
         digest = hashlib.sha256(repr([self._network, self._fit, range_, self.facts.get("versions")]).encode())
         digest.update(str(self._key(str(batch["scene"][0]))).encode())
         tensors = self._roles.take(batch, self._bind, torch.contiguous_format)
@@ -260,11 +263,17 @@ def _move(stage: Stage, update: Update) -> None:
 
 def _image(batch: Mapping[str, Any], i: int) -> dict[str, Any]:
     """One image of a batch without its reference; tensors that no inference mode has marked."""
-    kept = {name: value for name, value in batch.items() if name not in ("target", "valid")}
+    kept = {name: value for name, value in batch.items() if name not in NO_INPUTS}
     return {
         name: value[i : i + 1].clone() if isinstance(value, Tensor) else value[i : i + 1]
         for name, value in kept.items()
     }
+
+
+def _facts(image: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of one image: words and single numbers, whichever it has."""
+    numbers = {k: v.item() for k, v in image.items() if isinstance(v, Tensor) and v.ndim <= 1 and v.numel() == 1}
+    return {k: str(v[0]) for k, v in image.items() if not isinstance(v, Tensor)} | numbers
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import os
 import re
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from fusionbench.errors import DataError
 
 FOLDER, FILE = "fused", "fused.npz"
+ESTIMATE = "estimated_"
 
 
 def scene_folder(run_dir: Path, test_set: str, scene: str) -> Path:
@@ -24,11 +26,12 @@ def scene_folder(run_dir: Path, test_set: str, scene: str) -> Path:
 
 
 class Fused(NamedTuple):
-    """A fused scene: image [1,B,H,W] in the batch's units, seconds and steps that its fit took."""
+    """A fused scene: image [1,B,H,W] in the batch's units, seconds and steps of its fit, and what that estimated."""
 
     image: Tensor
     seconds: float
     steps: int
+    estimates: Mapping[str, Tensor] = {}
 
 
 class Kept:
@@ -48,7 +51,8 @@ class Kept:
             with np.load(self.path, allow_pickle=False) as file:
                 if str(file["fingerprint"]) != self.fingerprint:
                     return None
-                return Fused(torch.from_numpy(file["image"]), float(file["seconds"]), int(file["steps"]))
+                found = {k.removeprefix(ESTIMATE): torch.from_numpy(file[k]) for k in file if k.startswith(ESTIMATE)}
+                return Fused(torch.from_numpy(file["image"]), float(file["seconds"]), int(file["steps"]), found)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             return None
 
@@ -58,13 +62,15 @@ class Kept:
         Raises:
             DataError: the disk does not take it.
         """
-        values = fused.image.detach().cpu().numpy()
+        content: dict[str, Any] = {ESTIMATE + name: value.numpy() for name, value in fused.estimates.items()}
+        content |= {"image": fused.image.detach().cpu().numpy(), "fingerprint": self.fingerprint}
+        content |= {"seconds": fused.seconds, "steps": fused.steps}
         name = ""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, image=values, seconds=fused.seconds, steps=fused.steps, fingerprint=self.fingerprint)
+                np.savez(file, **content)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)

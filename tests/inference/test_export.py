@@ -19,7 +19,7 @@ from tests.networks.cards import build_part, model_config, pansharpening_methods
 # methods that cannot be exported: id -> what the refusal says
 CANNOT = {
     "apnn_adapted": "fitted to each scene",
-    "gdd": "fitted to each scene",
+    "gdd_pan": "fitted to each scene",
     "zergan": "fitted to each scene",
 }
 # networks that keep one height and width

@@ -24,7 +24,7 @@ NO_GRADIENT: dict[str, dict[str, str]] = {
 
 
 # rows and columns of lr where 5 x 6 are too few: method -> size, with the reason
-SIZES: dict[str, tuple[int, int]] = {"gdd": (17, 18)}  # halved five times, and normalised over what is left
+SIZES: dict[str, tuple[int, int]] = {"gdd_pan": (17, 18)}  # halved five times, and normalised over what is left
 
 
 def output_of(result: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:

@@ -16,8 +16,7 @@ from torch import Tensor
 from fusionbench.building import allow_packages
 from fusionbench.errors import CheckpointError, ConfigError, DivergedError
 from fusionbench.networks.fitting import Snapshots
-from fusionbench.networks.pansharpening import ZeRGAN, ZeRGANCritics, ZeRGANFit
-from fusionbench.networks.pansharpening.gdd import GDD, GDDFit
+from fusionbench.networks.pansharpening import GDD, GDDFit, ZeRGAN, ZeRGANCritics, ZeRGANFit
 from fusionbench.regimes import PerScene, rebuild
 from fusionbench.regimes.checkpoint import KEY, checkpoint_facts, write_checkpoint
 from fusionbench.regimes.progress import Bars
@@ -308,11 +307,13 @@ def test_zergan_terms_by_hand() -> None:
 def test_gdd_terms_by_hand() -> None:
     fit = GDDFit(weight=10.0)
     torch.manual_seed(0)
-    fit.start(GDD(2, channels=4), {"lr": torch.zeros(1, 2, 4, 4), "guide": torch.zeros(1, 1, 8, 8)}, {})
-    ramp = torch.arange(8.0).expand(1, 2, 8, 8)
-    terms = fit.terms(torch.ones(1, 2, 8, 8), ramp)
-    assert terms["spectral"].item() == pytest.approx(10)
-    assert terms["detail"].item() == pytest.approx(7 / 8)
+    network = GDD(2, channels=4)
+    network.mixing.data = torch.tensor([[1.0, 1.0], [0.0, 0.0]])  # both bands of the mixture are the first
+    guide = torch.zeros(1, 1, 8, 8)
+    fit.start(network, {"lr": torch.zeros(1, 2, 4, 4), "guide": guide}, {})
+    assert fit.terms(torch.ones(1, 2, 8, 8))["spectral"].item() == pytest.approx(10)
+    ramp = torch.cat([torch.arange(8.0).expand(1, 1, 8, 8), guide], dim=1)
+    assert fit.terms(ramp)["detail"].item() == pytest.approx(7 / 8)
 
 
 def test_gdd_goes_back_where_the_loss_leaps() -> None:

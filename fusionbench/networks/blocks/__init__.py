@@ -19,5 +19,11 @@ __getattr__, __dir__, __all__ = attach(
         "Cycle": "derived",
         "Lowered": "derived",
         "Upsampled": "derived",
+        "Blur": "degradation",
+        "GuidedDecoder": "guided_decoder",
+        "KnownResponse": "degradation",
+        "Response": "degradation",
+        "respond": "degradation",
+        "response_support": "degradation",
     },
 )
