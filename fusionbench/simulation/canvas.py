@@ -28,6 +28,8 @@ class Canvas:
         height: float32 m above the ground.
         relief: float32 m, what tilts the surface: roof slopes, crowns.
         street: bool, carriageways.
+        block: int32 number of the block a pixel belongs to, unique in a scene; ``uses`` says what it is used for.
+        uses: keys of ``streets.USES``, one per block.
         displacement: m, the MS pixel: unit of what vehicles drive between the two exposures.
         moving: vehicles that drive between the two exposures: (rows, columns, material) at PAN's, then at MS's moment.
     """
@@ -48,6 +50,8 @@ class Canvas:
     height: np.ndarray
     relief: np.ndarray
     street: np.ndarray
+    block: np.ndarray
+    uses: list[str]
     displacement: float
     moving: list[tuple[tuple[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray, int]]]
 

@@ -74,6 +74,8 @@ def _blocks(
             grown = min(0.97, max(0.06, cover_now * amplitude[index] * 0.95))
         share[index], patchy[index] = grown, use.patchy
         period[index] = use.rows * canvas.scale
+    canvas.block[window][inside] = block[inside] + len(canvas.uses)
+    canvas.uses += [one.use for one in streets.blocks]
     canvas.first[window][inside] = first.take(block)[inside]
     canvas.second[window][inside] = second.take(block)[inside]
     mix = share.take(block)

@@ -120,7 +120,7 @@ def _at_ms(plane: np.ndarray, gain: float, ratio: int, size: int, displacement: 
     return sample(blurred, rows, columns)
 
 
-def _with_vehicles(scene: Scene, moment: int) -> tuple[np.ndarray, np.ndarray]:
+def with_vehicles(scene: Scene, moment: int) -> tuple[np.ndarray, np.ndarray]:
     """Labels with the moving vehicles where they are at PAN's (0) or MS's (1) moment."""
     first, second = scene.first.copy(), scene.second.copy()
     for places in scene.moving:
@@ -137,14 +137,14 @@ def _render(scene: Scene, views: Sequence[BandView]) -> tuple[np.ndarray, np.nda
     *bands, pan_view = views
     halved = np.empty((len(bands), size // 2, size // 2), np.float32)
     pan = np.empty((size, size), np.float32)
-    pan_labels, ms_labels = _with_vehicles(scene, 0), _with_vehicles(scene, 1)
+    pan_labels, ms_labels = with_vehicles(scene, 0), with_vehicles(scene, 1)
     for start in range(0, size, STRIP):
         rows = slice(start, min(start + STRIP, size))
         half = slice(rows.start // 2, rows.stop // 2)
         for labels, wanted in ((ms_labels, bands), (pan_labels, [pan_view])):
             first, second = labels[0][rows].astype(np.intp), labels[1][rows].astype(np.intp)
             for index, one in enumerate(wanted):
-                strip = _radiance(scene, one, rows, first, second)
+                strip = radiance(scene, one, rows, first, second)
                 if wanted is bands:
                     halved[index, half] = halve(strip)
                 else:
@@ -152,7 +152,7 @@ def _render(scene: Scene, views: Sequence[BandView]) -> tuple[np.ndarray, np.nda
     return halved, pan
 
 
-def _radiance(scene: Scene, one: BandView, rows: slice, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def radiance(scene: Scene, one: BandView, rows: slice, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Apparent reflectance of some rows in one band: mixing, variability, light and air."""
     a, b = one.mean.take(first), one.mean.take(second)
     value = (b - a) * scene.mix[rows]

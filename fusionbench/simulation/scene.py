@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,8 +36,12 @@ class Scene:
         bright: float32 factor on the reflectance.
         aged, tinted: float32 shape components of the materials, in standard deviations.
         bilinear: float32 strength of light reflected twice between the two materials, mostly 0.
+        block: int32 number of the block between streets; ``uses[block]`` is a key of ``streets.USES``.
+        uses: what each block is used for.
+        street: bool, carriageways.
         height: float32 m above the ground (nDSM).
         terrain: float32 m, height of the ground.
+        relief: float32 m, what tilts surfaces: terrain, roof slopes, crowns.
         shadow: float32 share of direct light taken away, 0..1.
         direct: float32 direct light over that on level sunlit ground.
         sky: float32 share of the sky in view.
@@ -57,8 +61,12 @@ class Scene:
     aged: np.ndarray
     tinted: np.ndarray
     bilinear: np.ndarray
+    block: np.ndarray
+    uses: tuple[str, ...]
+    street: np.ndarray
     height: np.ndarray
     terrain: np.ndarray
+    relief: np.ndarray
     shadow: np.ndarray
     direct: np.ndarray
     sky: np.ndarray
@@ -69,6 +77,11 @@ class Scene:
         """[N, N] uint8: class of the larger of the two materials (positions in ``materials.CLASSES``)."""
         larger = np.where(self.mix > 0.5, self.second, self.first)
         return categories()[larger]
+
+    def under(self, sun: Sun) -> Scene:
+        """The same place with the sun somewhere else: shadows and slopes change."""
+        shadow, direct = _sunlight(self.height + self.terrain, self.relief, self.first, self.pixel, sun)
+        return replace(self, sun=sun, shadow=shadow, direct=direct)
 
 
 def build_scene(seed: int, size: int, pixel: float, displacement: float, day: int | None = None) -> Scene:
@@ -87,7 +100,7 @@ def build_scene(seed: int, size: int, pixel: float, displacement: float, day: in
     if size % 8:
         raise ValueError(f"size={size}: a scene has a multiple of 8 pixels")
     rng = stream(seed, "scene")
-    scale = max(1.0, pixel / 0.3) ** 0.85
+    scale = _scale(pixel)
     drawn = int(rng.integers(95, 291))
     day = drawn if day is None else day
     sun = sun_at(day, rng.uniform(30, 48), rng.uniform(10.0, 11.2))
@@ -143,7 +156,7 @@ def _plan(
         first=np.zeros((size, size), np.uint8), second=np.zeros((size, size), np.uint8), mix=zero,
         bright=_brightness(seed, size, pixel, scale), aged=_component(seed, "aged", size, pixel, scale),
         tinted=_component(seed, "tinted", size, pixel, scale), height=zero.copy(), relief=zero.copy(),
-        street=np.zeros((size, size), bool),
+        street=np.zeros((size, size), bool), block=np.zeros((size, size), np.int32), uses=[],
         displacement=displacement, moving=[],
     )  # fmt: skip
     return canvas, (streets[0], streets[1]), terrain
@@ -159,13 +172,26 @@ def _component(seed: int, name: str, size: int, pixel: float, scale: float) -> n
     return np.clip(field(stream(seed, name), size, pixel, {m * scale: a for m, a in scales.items()}), -2.5, 2.5)
 
 
+def _scale(pixel: float) -> float:
+    """Factor on the sizes of things: above 1 for sensors that see no single house."""
+    return max(1.0, pixel / 0.3) ** 0.85
+
+
+def _sunlight(
+    surface: np.ndarray, relief: np.ndarray, first: np.ndarray, pixel: float, sun: Sun
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of direct light taken away, and direct light over that on level sunlit ground."""
+    shadow = cast_shadow(surface, pixel, sun, 0.4 * _scale(pixel))
+    direct = slope_light(relief, pixel, sun)
+    direct[categories()[first] == 0] = 1  # water is level
+    direct *= np.float32(1) - shadow
+    return shadow, direct
+
+
 def _light(seed: int, canvas: Canvas, terrain: np.ndarray, day: int, sun: Sun, air: Atmosphere) -> Scene:
     surface = canvas.height + terrain
-    shadow = cast_shadow(surface, canvas.pixel, sun, 0.4 * canvas.scale)
     canvas.relief += terrain
-    direct = slope_light(canvas.relief, canvas.pixel, sun)
-    direct[categories()[canvas.first] == 0] = 1  # water is level
-    direct *= np.float32(1) - shadow
+    shadow, direct = _sunlight(surface, canvas.relief, canvas.first, canvas.pixel, sun)
     sky = sky_view(surface, canvas.pixel, 12 * canvas.scale)
     # light goes to and fro where two materials interlock: canopies over soil, crops in rows
     interlocked = canvas.mix * (np.float32(1) - canvas.mix) * np.float32(4)
@@ -175,6 +201,7 @@ def _light(seed: int, canvas: Canvas, terrain: np.ndarray, day: int, sun: Sun, a
     return Scene(
         seed=seed, pixel=canvas.pixel, regions=LANDSCAPES[seed % 4], day=day, sun=sun, air=air, first=canvas.first,
         second=canvas.second, mix=canvas.mix, bright=canvas.bright, aged=canvas.aged, tinted=canvas.tinted,
-        bilinear=bilinear, height=canvas.height, terrain=terrain, shadow=shadow, direct=direct, sky=sky,
+        bilinear=bilinear, block=canvas.block, uses=tuple(canvas.uses), street=canvas.street, height=canvas.height,
+        terrain=terrain, relief=canvas.relief, shadow=shadow, direct=direct, sky=sky,
         moving=canvas.moving,
     )  # fmt: skip
