@@ -67,8 +67,8 @@ def simulate_hs_pair(
     Returns:
         ``lr`` [B, size / ratio, size / ratio] and ``guide`` [b, size, size] (whole DN), ``target`` [B, size, size], all
         float32; ``srf`` [b, B] (rows sum to 1) and ``psf`` [k, k] as they are, ``srf_nominal`` and ``psf_nominal``
-        as the records have them; ``wavelengths`` [B] nm; ``meta``. lr at (i, j) is the sum of psf times the target's k x k px
-        around the block of ratio x ratio px, borders mirrored.
+        as the records have them; ``wavelengths`` [B] nm; ``meta``. lr at (i, j) is the sum of psf times the
+        target's k x k px around the block of ratio x ratio px, borders mirrored.
 
     Raises:
         ConfigError: a size that is no multiple of the ratio, another mode, a guide band outside of the HS range.

@@ -50,7 +50,7 @@ def test_a_shift_moves_what_is_seen() -> None:
     )
     inside = still[:, 12:52, 8:56]
     assert np.corrcoef(moved[:, 10:50, 8:56].ravel(), inside.ravel())[0, 1] > 0.99
-    assert np.corrcoef(moved[:, 12:52, 8:56].ravel(), inside.ravel())[0, 1] < 0.9
+    assert np.corrcoef(moved[:, 12:52, 8:56].ravel(), inside.ravel())[0, 1] < 0.95
 
 
 def test_gain_of_a_full_width() -> None:
