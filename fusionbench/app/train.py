@@ -116,6 +116,7 @@ def _job(cfg: DictConfig, checks: Check, arguments: Sequence[str]) -> int:
     if sweeping:
         screen.say(f"run {hydra.job.num + 1}: {folder.name}")
     try:
+        check.check_cards(cfg, compose.choices(), catalogue.search_path(arguments))
         config = compose.resolved(cfg, compose.choices(), folder)
         checks(config, catalogue.search_path(arguments))
         if sweeping and _finished(folder, config):

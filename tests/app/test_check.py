@@ -119,3 +119,13 @@ def test_a_nearly_full_disk_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(check.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
     with pytest.raises(DataError, match=r"1 MB are free.*paths.outputs"):
         check.check_folder(tmp_path / "run")
+
+
+def test_a_model_that_refers_to_a_role_the_data_lack_is_refused_before_it_is_resolved():
+    from fusionbench.app import compose
+
+    cfg = compose.composed("train", ["model=cf_cnn", "data=worldview3"])
+    with pytest.raises(RefusedError, match="needs image and activity, the data set has lr and guide"):
+        check.check_cards(cfg, {"model": "cf_cnn", "data": "worldview3"}, catalogue.search_path())
+    cfg = compose.composed("train", ["model=pannet", "data=worldview3"])
+    check.check_cards(cfg, {"model": "pannet", "data": "worldview3"}, catalogue.search_path())
