@@ -27,12 +27,21 @@ class CrossEntropy(Term):
         ConfigError: a negative weight, or none above 0.
     """
 
+    weights: Tensor | None
+
     def __init__(self, output: str = "output", role: str = "target", weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.outputs, self.roles = (output,), (role,)
         if weights is not None and (min(weights) < 0 or max(weights) <= 0):
             raise ConfigError(f"loss CrossEntropy: weights={list(weights)}; 0 or more each, one above 0")
-        self.register_buffer("weights", None if weights is None else torch.tensor([float(w) for w in weights]))
+        self.register_buffer("weights", None, persistent=False)
+        if weights is not None:
+            self.weigh(weights)
+
+    def weigh(self, weights: Sequence[float]) -> None:
+        """Give every class a weight; they are no part of a checkpoint."""
+        device = None if self.weights is None else self.weights.device
+        self.weights = torch.tensor([float(w) for w in weights], device=device)
 
     def forward(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any], mask: Tensor | None) -> Tensor:
         logits, labels = outputs[self.outputs[0]], batch[self.roles[0]]
@@ -40,7 +49,7 @@ class CrossEntropy(Term):
             labels = labels.masked_fill(~mask[:, 0], IGNORED)
         if not bool((labels != IGNORED).any()):
             return logits.sum() * 0
-        weight = self.get_buffer("weights") if self._buffers["weights"] is not None else None
+        weight = None if self.weights is None else self.weights.to(logits)
         return cross_entropy(logits, labels, weight=weight, ignore_index=IGNORED)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import nn
 
 from fusionbench.building import build
 from fusionbench.errors import ConfigError
@@ -193,3 +194,28 @@ def hold_then_decay(
         )
     total = int(steps)
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(max(1 - step / total, 0.0) / (1 - hold), 1.0))
+
+
+def kernel_decay(
+    parameters: Iterable[nn.Parameter], optimizer: Callable[..., torch.optim.Optimizer], decay: float, axes: int = 2
+) -> torch.optim.Optimizer:
+    """An optimiser whose weight decay acts on kernels alone, not on biases and batch norms.
+
+    ``decay`` adds ``decay`` times the weight to its gradient: half of it times the sum of squares in the loss.
+
+    Args:
+        parameters: all that learn.
+        optimizer: partial of the optimiser.
+        decay: 0 or more.
+        axes: a kernel has so many or more; 5: those of 3-D convolutions.
+
+    Raises:
+        ConfigError: a negative decay.
+    """
+    if decay < 0:
+        raise ConfigError(f"model.module.optimizer.decay={decay}: 0 or more")
+    everything = list(parameters)
+    kernels = [p for p in everything if p.ndim >= axes]
+    others = [p for p in everything if p.ndim < axes]
+    groups = [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    return optimizer([group for group in groups if group["params"]])

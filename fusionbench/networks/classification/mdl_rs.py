@@ -17,23 +17,24 @@ NETS = ("fc", "cnn")
 FUSIONS = ("early", "middle", "late", "en_de", "cross")
 WIDTHS = (16, 32, 64, 128)  # of the four layers of extraction
 JOINT = (128, 64)  # of the two layers of fusion
-KERNELS = {"fc": (1, 1, 1, 1), "cnn": (3, 1, 3, 1)}
+KERNELS = {"fc": (0, 0, 0, 0), "cnn": (3, 1, 3, 1)}  # 0: dense
 DECODED = 7  # side of the patch that the decoders of the patch network rebuild
 
 
 def centre_pixel(x: Tensor) -> Tensor:
-    """The pixel in the middle of windows: [N,B,p,p] -> [N,B,1,1]."""
-    row, column = x.shape[-2] // 2, x.shape[-1] // 2
-    return x[..., row : row + 1, column : column + 1]
+    """The pixel in the middle of windows: [N,B,p,p] -> [N,B]."""
+    return x[..., x.shape[-2] // 2, x.shape[-1] // 2]
 
 
 class _Layer(nn.Module):
-    """Convolution, batch norm, pooling (TensorFlow's SAME: at the end only), ReLU."""
+    """Convolution (0: dense, of single pixels), batch norm, pooling (TensorFlow's SAME: at the end only), ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, pool: str = "") -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-        self.norm = _norm(outputs)
+        self.conv: nn.Module = nn.Linear(inputs, outputs)
+        if kernel:
+            self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+        self.norm = _norm(outputs, kernel)
         self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,8 +50,8 @@ class _Layer(nn.Module):
         return relu(x)
 
 
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.1)
+def _norm(channels: int, kernel: int) -> nn.Module:
+    return (nn.BatchNorm2d if kernel else nn.BatchNorm1d)(channels, eps=1e-3, momentum=0.1)
 
 
 class _Decoder(nn.Sequential):
@@ -58,7 +59,7 @@ class _Decoder(nn.Sequential):
 
     def __init__(self, net: str, bands: int) -> None:
         layers: dict[str, list[nn.Module]] = {
-            "fc": [nn.Conv2d(128, 64, 1), nn.Conv2d(64, 32, 1), nn.Conv2d(32, 16, 1), nn.Conv2d(16, bands, 1)],
+            "fc": [nn.Linear(128, 64), nn.Linear(64, 32), nn.Linear(32, 16), nn.Linear(16, bands)],
             "cnn": [
                 nn.ConvTranspose2d(128, 64, 1),
                 nn.ConvTranspose2d(64, 32, 3, padding=1),
@@ -73,9 +74,10 @@ class MDLRS(nn.Module):
     """MDL-RS: extraction per modality and fusion, early, middle, late, with decoders, or crossed.
 
     Shapes: each modality [N,B,p,p], values in [0, 1] -> ``output`` logits [N,C]; while training ``en_de`` and ``cross``
-    add ``residual_<modality>``: what its decoder leaves [N,B,p,p], or by how far the logits of that modality alone
-    miss the joint ones [N,C]. The pixel network ``fc`` takes the centre of a window. One modality is the published
-    control without fusion where ``fusion`` is null. Each modality has layers of its own, so their number is free.
+    add ``residual_<modality>``: what its decoder leaves [N,B,p,p] (``fc``: [N,B]), or by how far the logits of that
+    modality alone miss the joint ones [N,C]. The pixel network ``fc`` takes the centre of a window. One modality is the
+    published control without fusion where ``fusion`` is null. Each modality has layers of its own, so their number is
+    free.
 
     Args:
         channels: bands of every modality.
@@ -91,6 +93,8 @@ class MDLRS(nn.Module):
     Classification, IEEE TGRS 59(5), 2021, sections II and III.
     """
 
+    has_missing_mode = True  # a modality set to zero, batch norms on the statistics of the whole test set
+
     def __init__(
         self,
         channels: Mapping[str, int],
@@ -100,6 +104,7 @@ class MDLRS(nn.Module):
         modalities: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        joint = 0 if net == "fc" else 1
         self.net, self.fusion, self.modalities = net, fusion, chosen(channels, modalities)
         if net not in NETS or (fusion is not None and fusion not in FUSIONS):
             raise ConfigError(
@@ -116,21 +121,24 @@ class MDLRS(nn.Module):
         self.extract = nn.ModuleDict({name: _extraction(net, bands) for name, bands in streams.items()})
         if fusion == "cross":
             self.crossed = nn.ModuleDict(
-                {f"{a}_{b}": _norm(WIDTHS[-1]) for a in self.modalities for b in self.modalities if a != b}
+                {f"{a}_{b}": _norm(WIDTHS[-1], joint) for a in self.modalities for b in self.modalities if a != b}
             )
-            self.alone = nn.ModuleDict({name: nn.ModuleList([_norm(n) for n in JOINT]) for name in self.modalities})
+            self.alone = nn.ModuleDict(
+                {name: nn.ModuleList([_norm(n, joint) for n in JOINT]) for name in self.modalities}
+            )
         if fusion == "late":
             self.joint = nn.ModuleDict({name: _fusion(net, WIDTHS[-1]) for name in self.modalities})
         elif fusion is not None:
             self.joint = nn.ModuleDict({"joined": _fusion(net, WIDTHS[-1] * len(streams))})
         width = WIDTHS[-1] if fusion is None else JOINT[-1] * (count if fusion == "late" else 1)
-        self.classify = nn.Conv2d(width, classes, 1)
+        self.classify: nn.Module = nn.Conv2d(width, classes, 1) if joint else nn.Linear(width, classes)
         if fusion == "en_de":
             self.decode = nn.ModuleDict({name: _Decoder(net, bands) for name, bands in self.bands.items()})
         init_variance_scaling(self)
         for layer in self.modules():
-            if isinstance(layer, nn.ConvTranspose2d):
-                deviation = math.sqrt(2.6 / (layer.in_channels * layer.kernel_size[0] ** 2))
+            if isinstance(layer, nn.ConvTranspose2d | nn.Linear):
+                inputs = layer.in_features if isinstance(layer, nn.Linear) else layer.weight[:, 0].numel()
+                deviation = math.sqrt(2.6 / inputs)
                 nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
@@ -194,8 +202,8 @@ class MDLRS(nn.Module):
 
     def _logits(self, x: Tensor) -> Tensor:
         """A window of the published size has shrunk to one place here; what is left of others is averaged."""
-        logits: Tensor = self.classify(x).mean(dim=(-2, -1))
-        return logits
+        logits: Tensor = self.classify(x)
+        return logits if self.net == "fc" else logits.mean(dim=(-2, -1))
 
 
 def _layers(module: nn.Module) -> list[_Layer]:
@@ -209,7 +217,9 @@ def _extraction(net: str, bands: int) -> nn.Sequential:
 
 
 def _fusion(net: str, inputs: int) -> nn.Sequential:
-    return nn.Sequential(_Layer(inputs, JOINT[0], 1), _Layer(*JOINT, 1, "mean" if net == "cnn" else ""))
+    if net == "fc":
+        return nn.Sequential(_Layer(inputs, JOINT[0], 0), _Layer(*JOINT, 0))
+    return nn.Sequential(_Layer(inputs, JOINT[0], 1), _Layer(*JOINT, 1, "mean"))
 
 
 def chosen(channels: Mapping[str, int], modalities: Sequence[str] | None) -> tuple[str, ...]:
