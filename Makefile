@@ -36,6 +36,7 @@ format: $(READY) ## put the code into shape
 
 docs: $(READY)   ## regenerate the generated pages of docs/
 	$(BIN)/python scripts/model_page.py
+	$(BIN)/python scripts/coverage_page.py
 	$(BIN)/python scripts/metrics_page.py
 
 bench: $(READY)  ## performance figures, as JSON under benchmarks/results/
