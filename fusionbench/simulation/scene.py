@@ -78,6 +78,11 @@ class Scene:
         larger = np.where(self.mix > 0.5, self.second, self.first)
         return categories()[larger]
 
+    @property
+    def scale(self) -> float:
+        """Factor on the sizes of things, heights too: above 1 on coarse grids, where no single house would be seen."""
+        return _scale(self.pixel)
+
     def under(self, sun: Sun) -> Scene:
         """The same place with the sun somewhere else: shadows and slopes change."""
         shadow, direct = _sunlight(self.height + self.terrain, self.relief, self.first, self.pixel, sun)
