@@ -62,9 +62,9 @@ def simulate_classes(
 
     Returns:
         ``hs`` [B, n, n] DN of 1e-4 reflectance; ``lidar`` [2, n, n] first-return height in m and intensity 0..1 with
-        ``ndsm`` [1, n, n] m (true) and ``valid_lidar`` [1, n, n] uint8; ``ms`` [10, n, n] DN, Sentinel-2 bands at twice
-        the GSD resampled by cubic interpolation; ``sar`` [2, n, n] dB; ``polsar`` [4, n, n] (see ``radar``); ``labels``,
-        ``train``, ``test`` int16 [n, n], -1 none (train and test from different regions); ``regions`` int32 [n, n], 0
+        ``ndsm`` [1, n, n] m (true) and ``valid_lidar`` [1, n, n] uint8; ``ms`` [10, n, n] DN, Sentinel-2 bands blurred
+        as if seen at twice the GSD; ``sar`` [2, n, n] dB; ``polsar`` [4, n, n] (see ``radar``); ``labels``, ``train``,
+        ``test`` int16 [n, n], -1 none (train and test from different regions); ``regions`` int32 [n, n], 0
         none; ``names``; ``wavelengths`` [B] nm; ``meta``.
 
     Raises:

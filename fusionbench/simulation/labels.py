@@ -11,8 +11,7 @@ from scipy import ndimage
 
 from fusionbench.errors import ConfigError
 from fusionbench.sensors import Band
-from fusionbench.simulation.materials import CLASSES, categories, labels, library
-from fusionbench.simulation.noise import stream
+from fusionbench.simulation.materials import CLASSES, labels, library
 from fusionbench.simulation.scene import Scene
 from fusionbench.simulation.spectral import FULL, band_weights, mean, whole
 from fusionbench.simulation.streets import USES
@@ -25,14 +24,15 @@ METAL_ROOFS = "roof_metal_grey roof_metal_blue roof_metal_green"
 ASPHALT = "asphalt_new asphalt_old"
 WOODED = "forest wood heath"
 
-# legend -> class -> (classes of materials or materials, uses of the block or * for all); later rules overrule earlier ones
+# legend -> class -> (materials or classes of them, uses of the block or * for all); later rules overrule earlier ones
 Rules = Mapping[str, tuple[str, str]]
 RULES: Mapping[str, Rules] = {
     "cover15": {
         "lawn": ("lawn", ANY), "dry grass": ("dry_grass meadow", ANY), "shrub": ("shrub", ANY),
         "broadleaf tree": ("broadleaf_tree light_tree", ANY), "conifer": ("conifer_tree", ANY), "crop": ("crop", ANY),
         "bare soil": ("soil", ANY), "water": ("water", ANY), "street": (ASPHALT, ANY),
-        "parking lot": (f"{ASPHALT} vehicle", "parking halls"), "pavement": ("pavement", ANY), "gravel": ("gravel", ANY),
+        "parking lot": (f"{ASPHALT} vehicle", "parking halls"), "pavement": ("pavement", ANY),
+        "gravel": ("gravel", ANY),
         "flat roof": (FLAT_ROOFS, ANY), "pitched roof": (PITCHED_ROOFS, ANY), "metal roof": (METAL_ROOFS, ANY),
     },
     "cover11": {

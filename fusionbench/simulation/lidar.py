@@ -51,8 +51,9 @@ def simulate_lidar(scene: Scene, gsd: float, size: int, sensor: Lidar | None = N
     water = mean((categories()[scene.first] == WATER).astype(np.float32), factor)[:size, :size] > 0.5
     void = _voids(rng, water, empty)
     dsm, light = (_filled(one, void) for one in (dsm, np.clip(light, 0, 1)))
+    above = mean(scene.height * np.float32(1 / scene.scale), factor)[None, :size, :size]
     return {
-        "dsm": dsm[None], "intensity": light[None], "ndsm": mean(scene.height * np.float32(1 / scene.scale), factor)[None, :size, :size],
+        "dsm": dsm[None], "intensity": light[None], "ndsm": above,
         "valid": (~void)[None].astype(np.uint8),
         "meta": {"sensor": sensor.name, "vertical_sd": sd, "shift": list(shift), "voids": round(float(void.mean()), 4)},
     }  # fmt: skip

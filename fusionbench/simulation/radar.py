@@ -15,7 +15,7 @@ from fusionbench.simulation.scene import Scene
 from fusionbench.simulation.spectral import mean, whole
 
 # dB on level ground at 37 degrees: VV, VH, how strongly both follow soil moisture
-# (after Ulaby and Dobson, Handbook of Radar Scattering Statistics for Terrain, 1989, and Sentinel-1 means by land cover)
+# (after Ulaby and Dobson, Handbook of Radar Scattering Statistics for Terrain, 1989)
 BACKSCATTER = {
     "water": (-19.0, -27.0, 0.0), "tree": (-8.5, -14.5, 0.2), "shrub": (-10.5, -17.0, 0.4),
     "grass": (-12.5, -19.5, 0.8), "crop": (-11.0, -17.5, 0.6), "soil": (-13.0, -21.5, 1.0),
@@ -70,8 +70,8 @@ def simulate_sar(
         sensor: its record; None: ``sentinel1``.
 
     Returns:
-        ``sar`` [2, size, size] float32 dB; ``shadow`` and ``layover`` [1, size, size] uint8, 1 where they hold more than
-        half of a pixel; ``meta``.
+        ``sar`` [2, size, size] float32 dB; ``shadow`` and ``layover`` [1, size, size] uint8, 1 where they
+        hold more than half of a pixel; ``meta``.
     """
     sensor = load_radar("sentinel1") if sensor is None else sensor
     rng = stream(scene.seed, f"speckle {gsd:g} {days}")
@@ -95,7 +95,8 @@ def simulate_polsar(scene: Scene, gsd: float, size: int, sensor: Radar | None = 
         scene, gsd, size, sensor: as :func:`simulate_sar`.
 
     Returns:
-        ``sar`` [4, size, size] float32: VV and VH power in dB, real and imaginary part of their coherence, -1..1; ``meta``.
+        ``sar`` [4, size, size] float32: VV and VH power in dB, real and imaginary part of their
+        coherence, -1..1; ``meta``.
     """
     sensor = load_radar("sentinel1") if sensor is None else sensor
     rng = stream(scene.seed, f"covariance {gsd:g}")
