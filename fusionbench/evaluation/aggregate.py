@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from fusionbench.evaluation.schema import IndexInfo, Metrics, Row, TestSet, summ
 
 BUDGETS = {"demo": "equal budget", "paper": "published recipe"}
 RESAMPLES = 10_000
+CHUNK = 200  # rows whose resampled means are held at once
 PerScene = dict[str, dict[str, float]]  # index -> scene -> value
 
 
@@ -70,12 +72,24 @@ class Board:
 
     def podium(self, index: str) -> tuple[set[str], set[str]]:
         """Names of the best and the second best rows of an index; none for one scene."""
+        return self._podiums[index]
+
+    @cached_property
+    def _podiums(self) -> dict[str, tuple[set[str], set[str]]]:
         if not self.may_rank:
-            return set(), set()
-        info = self.indices[index]
-        return marks.podium(marks.contenders(self.eligible(), info, index), info.direction)
+            return {index: (set(), set()) for index in self.indices}
+        rows = self.eligible()
+        return {
+            index: marks.podium(marks.contenders(rows, info, index), info.direction)
+            for index, info in self.indices.items()
+        }
 
     def mean_ranks(self) -> dict[str, float]:
+        """Mean rank of each row, see ``_ranks``."""
+        return self._ranks
+
+    @cached_property
+    def _ranks(self) -> dict[str, float]:
         """Mean over indices of the rank among eligible rows with a value on every index; none for one scene."""
         counted = {name: info for name, info in self.indices.items() if not info.exp_trivial}
         rows = [row for row in self.eligible() if all(name in row.values for name in counted)]
@@ -251,22 +265,46 @@ def paired(board: Board, index: str, resamples: int = RESAMPLES) -> list[Differe
     scores: Mapping[str, dict[str, float]] = {
         e.row.name: {s: v for s, v in e.scenes.get(index, {}).items() if math.isfinite(v)} for e in board.entries
     }
-    names, found = [name for name, values in scores.items() if values], []
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            common = sorted(set(scores[first]) & set(scores[second]))
-            if not common:
-                continue
-            differences = np.array([scores[first][s] - scores[second][s] for s in common])
-            low, high = bootstrap(differences, resamples)
-            found.append(Difference(first, second, float(differences.mean()), low, high, len(common)))
+    names = [name for name, values in scores.items() if values]
+    pairs = [(first, second) for i, first in enumerate(names) for second in names[i + 1 :]]
+    groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}  # pairs that share the same scenes, which most do
+    for first, second in pairs:
+        common = tuple(sorted(set(scores[first]) & set(scores[second])))
+        if common:
+            groups.setdefault(common, []).append((first, second))
+    found = {}
+    for common, members in groups.items():
+        table = np.array([[scores[a][s] - scores[b][s] for s in common] for a, b in members])
+        for (first, second), line, (low, high) in zip(members, table, bootstrap(table, resamples), strict=True):
+            found[first, second] = Difference(first, second, float(line.mean()), low, high, len(common))
+    return [found[pair] for pair in pairs if pair in found]
+
+
+def bootstrap(values: np.ndarray, resamples: int = RESAMPLES) -> list[tuple[float | None, float | None]]:
+    """95 % percentile interval of the mean of each row of ``values`` [m, n], resampled with replacement over n.
+
+    All rows share the same resampled columns, from a fixed seed; (None, None) for one column.
+    """
+    rows, n = values.shape
+    if n < 2:
+        return [(None, None)] * rows
+    picks = np.sort(np.random.default_rng(0).integers(n, size=(resamples, n)), axis=1)
+    drawn, times = np.unique(picks, axis=0, return_counts=True)  # few scenes can be drawn in few ways
+    shares = np.stack([np.bincount(line, minlength=n) for line in drawn]) / n
+    found: list[tuple[float | None, float | None]] = []
+    for start in range(0, rows, CHUNK):
+        means = values[start : start + CHUNK] @ shares.T
+        order = np.argsort(means, axis=1)
+        ends = np.cumsum(times[order], axis=1)
+        means = np.take_along_axis(means, order, axis=1)
+        low, high = (_order_statistic(means, ends, q * (resamples - 1)) for q in (0.025, 0.975))
+        found += [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
     return found
 
 
-def bootstrap(values: np.ndarray, resamples: int = RESAMPLES) -> tuple[float | None, float | None]:
-    """95 % percentile interval of the mean of ``values`` [n], resampled with replacement; None for one value."""
-    if len(values) < 2:
-        return None, None
-    picks = np.random.default_rng(0).integers(len(values), size=(resamples, len(values)))
-    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
+def _order_statistic(values: np.ndarray, ends: np.ndarray, place: float) -> np.ndarray:
+    """Value [m] at a (fractional) place among sorted values [m, u] of which each stands up to place ``ends`` - 1."""
+    below, above = (
+        np.take_along_axis(values, (ends <= k).sum(1)[:, None], 1)[:, 0] for k in (int(place), math.ceil(place))
+    )
+    return np.asarray(below + (place - int(place)) * (above - below))

@@ -10,6 +10,7 @@ import tempfile
 import types
 import typing
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,10 +76,15 @@ def decode(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
+@lru_cache(maxsize=64)
+def _shape(kind: type) -> tuple[dict[str, Any], dict[str, dataclasses.Field]]:
+    """Types and fields of a record, worked out once: a leaderboard reads thousands."""
+    return typing.get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}
+
+
 def _decode_record(kind: type, value: Any, where: str) -> Any:
     _expect(isinstance(value, Mapping), where, value, "a mapping")
-    hints = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    hints, fields = _shape(kind)
     unknown = sorted(set(value) - set(fields))
     if unknown:
         raise DataError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(fields)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fusionbench.evaluation import marks
@@ -75,7 +75,7 @@ class Protocol:
     indices: dict[str, dict[str, IndexInfo]]
     methods: dict[str, Method]
     own: str
-    titles: dict[str, str]
+    titles: Mapping[str, str]
     pooled: Callable[[str, Sequence[SceneRow]], dict[str, float]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fusionbench.evaluation.facts import RunFacts
+from fusionbench.evaluation.indices import TITLES
 from fusionbench.evaluation.schema import (
     DataInfo,
     EvaluatorInfo,
@@ -79,7 +80,13 @@ def write_run(
         else Training(),
     )
     protocol = Protocol(
-        EvaluatorInfo("spatiospectral", 1), ["reduced"], {"reduced": {"ERGAS": ERGAS, "Q4": Q4}}, methods, method
+        EvaluatorInfo("spatiospectral", 1),
+        ["reduced"],
+        {"reduced": {"ERGAS": ERGAS, "Q4": Q4}},
+        methods,
+        method,
+        TITLES,
+        lambda name, rows: {},
     )
     write_status(folder, running(name, method, "quickbird", seed))
     write_metrics(folder, summarised(items, protocol, facts, 2))

@@ -113,7 +113,7 @@ def test_bootstrap_agrees_with_scipy():
     from scipy.stats import bootstrap as reference
 
     values = np.random.default_rng(3).normal(0.3, 1.0, 30)
-    low, high = bootstrap(values)
+    ((low, high),) = bootstrap(values[None])
     other = reference((values,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(1))
     assert low == pytest.approx(other.confidence_interval.low, abs=0.02)
     assert high == pytest.approx(other.confidence_interval.high, abs=0.02)
