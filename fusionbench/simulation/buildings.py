@@ -5,28 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fusionbench.simulation.canvas import Canvas
+from fusionbench.simulation.house import FLAT, HALL, PITCHED, building
+from fusionbench.simulation.institutions import campus, civic, station
 from fusionbench.simulation.streets import Block, Streets
 from fusionbench.simulation.vehicles import car, park, pick, slab, street_cars
-
-PITCHED = ("roof_tile_red", "roof_tile_brown", "roof_slate", "roof_tile_red", "roof_metal_grey", "roof_bitumen")
-FLAT = (
-    "roof_concrete",
-    "roof_gravel",
-    "roof_bitumen",
-    "roof_membrane",
-    "roof_gravel",
-    "roof_concrete",
-    "roof_metal_grey",
-)
-HALL = (
-    "roof_metal_grey",
-    "roof_metal_blue",
-    "roof_membrane",
-    "roof_rust",
-    "roof_metal_green",
-    "roof_gravel",
-    "roof_bitumen",
-)
 
 
 def build(canvas: Canvas, rng: np.random.Generator, region: int, streets: Streets) -> None:
@@ -40,57 +22,6 @@ def build(canvas: Canvas, rng: np.random.Generator, region: int, streets: Street
             maker(canvas, rng, region, block)
         if block.use not in ("forest", "heath", "meadow", "field", "fallow", "pasture", "orchard"):
             street_cars(canvas, rng, region, block)
-
-
-def _building(
-    canvas: Canvas, rng: np.random.Generator, region: int, u: float, v: float, a: float, b: float,
-    material: str, eaves: float, roof: str, bright: float | None = None,
-) -> None:  # fmt: skip
-    """One rectangular building of half sides a, b; ``roof`` is gable, hip or flat."""
-    found = canvas.rectangle(region, u, v, a, b)
-    if found is None:
-        return
-    window, du, dv = found
-    across, along = np.abs(du), np.abs(dv)
-    mask = (across < a) & (along < b)
-    if not mask.any():
-        return
-    aged, tinted = rng.normal(0, 1.1, 2)
-    canvas.fill(window, mask, material, rng.normal(1.0, 0.13) if bright is None else bright)
-    canvas.aged[window][mask] += np.float32(aged)
-    canvas.tinted[window][mask] += np.float32(tinted)
-    height = np.full(du.shape, eaves, np.float32)
-    if roof != "flat":
-        slope = np.float32(rng.uniform(0.35, 0.8))
-        rise = np.float32(min(a, b)) - (across if a < b else along)
-        if roof == "hip":
-            rise = np.minimum(np.float32(a) - across, np.float32(b) - along)
-        rise *= slope
-        canvas.relief[window][mask] = rise[mask]
-        height += rise
-    canvas.raise_(window, mask, height)
-    if roof == "flat" and min(a, b) > 4 * canvas.scale:
-        _roof_units(canvas, rng, region, u, v, a, b, eaves)
-    elif roof != "flat" and rng.random() < 0.12:
-        side = rng.choice([-1.0, 1.0])
-        panel = (np.abs(du - side * a / 2) < a * 0.3) & (along < b * 0.5)
-        canvas.fill_roof(window, panel & mask, "solar_panel")
-
-
-def _roof_units(
-    canvas: Canvas, rng: np.random.Generator, region: int, u: float, v: float, a: float, b: float, eaves: float
-) -> None:
-    """Plant rooms, ducts and skylights on a flat roof, and its raised rim."""
-    for _ in range(int(rng.integers(1, 6))):
-        du, dv = rng.uniform(-0.75, 0.75, 2) * (a, b)
-        half_u, half_v = rng.uniform(0.5, 2.4, 2) * canvas.scale
-        found = canvas.rectangle(region, u + du, v + dv, half_u, half_v)
-        if found is None:
-            continue
-        window, x, y = found
-        mask = (np.abs(x) < half_u) & (np.abs(y) < half_v) & (canvas.height[window] >= eaves - 0.1)
-        canvas.fill_roof(window, mask, pick(rng, ("roof_metal_grey", "roof_membrane", "roof_bitumen", "roof_concrete")))
-        canvas.raise_(window, mask, eaves + rng.uniform(0.6, 3.0) * canvas.scale)
 
 
 def _houses(canvas: Canvas, rng: np.random.Generator, region: int, block: Block) -> None:
@@ -136,10 +67,10 @@ def _houses(canvas: Canvas, rng: np.random.Generator, region: int, block: Block)
                 )
             roof = "gable" if rng.random() < 0.6 else "hip"
             eaves = rng.uniform(3.2, 6.0) * scale
-            _building(canvas, rng, region, u, v, half_u, half_v, material, eaves, roof)
+            building(canvas, rng, region, u, v, half_u, half_v, material, eaves, roof)
             if rng.random() < 0.4:
                 wing = rng.uniform(0.4, 0.6)
-                _building(
+                building(
                     canvas,
                     rng,
                     region,
@@ -152,7 +83,7 @@ def _houses(canvas: Canvas, rng: np.random.Generator, region: int, block: Block)
                     roof,
                 )
             if rng.random() < 0.55:
-                _building(
+                building(
                     canvas,
                     rng,
                     region,
@@ -165,7 +96,7 @@ def _houses(canvas: Canvas, rng: np.random.Generator, region: int, block: Block)
                     "flat",
                 )
             if rng.random() < 0.3:
-                _building(
+                building(
                     canvas,
                     rng,
                     region,
@@ -197,10 +128,10 @@ def _towers(canvas: Canvas, rng: np.random.Generator, region: int, block: Block)
         v = block.v0 + (index % columns + 0.5) * step_v
         a, b = step_u * rng.uniform(0.24, 0.43), step_v * rng.uniform(0.24, 0.43)
         eaves = rng.uniform(6, 22) * scale * (1.0 if rng.random() < 0.85 else 1.5)
-        _building(canvas, rng, region, u, v, a, b, pick(rng, FLAT), eaves, "flat")
+        building(canvas, rng, region, u, v, a, b, pick(rng, FLAT), eaves, "flat")
         if rng.random() < 0.45:
             shrink = rng.uniform(0.4, 0.75)
-            _building(
+            building(
                 canvas,
                 rng,
                 region,
@@ -233,12 +164,12 @@ def _terrace(canvas: Canvas, rng: np.random.Generator, region: int, block: Block
         while v < block.v1 - 6 * scale:
             half = min(rng.uniform(5, 13) * scale, (block.v1 - 2 * scale - v) / 2)
             roof = "flat" if roofs is FLAT else "gable"
-            _building(canvas, rng, region, u, v + half, depth, half, pick(rng, roofs), rng.uniform(8, 15) * scale, roof)
+            building(canvas, rng, region, u, v + half, depth, half, pick(rng, roofs), rng.uniform(8, 15) * scale, roof)
             v += 2 * half
     for v in (block.v0 + depth + 1.5 * scale, block.v1 - depth - 1.5 * scale):
         half = (block.u1 - block.u0) / 2 - 2 * depth - 2 * scale
         if half > 3 * scale:
-            _building(
+            building(
                 canvas,
                 rng,
                 region,
@@ -255,7 +186,7 @@ def _terrace(canvas: Canvas, rng: np.random.Generator, region: int, block: Block
             rng.uniform(0.35, 0.65) * (block.u1 - block.u0) + block.u0,
             rng.uniform(0.2, 0.8) * (block.v1 - block.v0) + block.v0,
         )
-        _building(
+        building(
             canvas,
             rng,
             region,
@@ -276,7 +207,7 @@ def _halls(canvas: Canvas, rng: np.random.Generator, region: int, block: Block) 
     for index in range(count):
         u, v = (block.u0 + block.u1) / 2, block.v0 + (index + 0.5) * step
         a, b = (block.u1 - block.u0) * rng.uniform(0.25, 0.38), step * rng.uniform(0.28, 0.44)
-        _building(
+        building(
             canvas,
             rng,
             region,
@@ -297,7 +228,7 @@ def _farmstead(canvas: Canvas, rng: np.random.Generator, region: int, block: Blo
         a, b = rng.uniform(4, 8) * canvas.scale, rng.uniform(6, 16) * canvas.scale
         if rng.random() < 0.5:
             a, b = b, a
-        _building(
+        building(
             canvas, rng, region, u, v, a, b, pick(rng, PITCHED + HALL), rng.uniform(3.5, 7) * canvas.scale, "gable"
         )
 
@@ -309,4 +240,7 @@ MAKERS = {
     "halls": _halls,
     "parking": park,
     "farmstead": _farmstead,
+    "campus": campus,
+    "station": station,
+    "civic": civic,
 }

@@ -27,6 +27,9 @@ PLANTED = {
     "farmstead": (0.7, (1.0, 4.2), 0.5),
     "field": (0.0, (1.0, 3.0), 0.0),
     "fallow": (0.02, (0.8, 3.0), 0.5),
+    "campus": (0.35, (1.0, 3.6), 0.6),
+    "station": (0.02, (0.8, 2.4), 0.5),
+    "civic": (0.4, (1.0, 4.0), 0.4),
 }  # fmt: skip
 ROUGH = 64  # px of the noise tile that crowns take their outline and bumps from
 

@@ -27,6 +27,7 @@ class Scene:
     Args:
         seed: it was made from.
         pixel: m.
+        scale: factor on the sizes of things, heights too: above 1 on coarse grids, where no single house would be seen.
         regions: names of its two parts.
         day: of the year it is seen on.
         sun: position of the sun.
@@ -50,6 +51,7 @@ class Scene:
 
     seed: int
     pixel: float
+    scale: float
     regions: tuple[str, str]
     day: int
     sun: Sun
@@ -78,18 +80,21 @@ class Scene:
         larger = np.where(self.mix > 0.5, self.second, self.first)
         return categories()[larger]
 
-    @property
-    def scale(self) -> float:
-        """Factor on the sizes of things, heights too: above 1 on coarse grids, where no single house would be seen."""
-        return _scale(self.pixel)
-
     def under(self, sun: Sun) -> Scene:
         """The same place with the sun somewhere else: shadows and slopes change."""
-        shadow, direct = _sunlight(self.height + self.terrain, self.relief, self.first, self.pixel, sun)
+        shadow, direct = _sunlight(self.height + self.terrain, self.relief, self.first, self.pixel, self.scale, sun)
         return replace(self, sun=sun, shadow=shadow, direct=direct)
 
 
-def build_scene(seed: int, size: int, pixel: float, displacement: float, day: int | None = None) -> Scene:
+def build_scene(
+    seed: int,
+    size: int,
+    pixel: float,
+    displacement: float,
+    day: int | None = None,
+    regions: tuple[str, str] | None = None,
+    scale: float | None = None,
+) -> Scene:
     """Make the scene of a seed.
 
     Args:
@@ -98,6 +103,8 @@ def build_scene(seed: int, size: int, pixel: float, displacement: float, day: in
         pixel: m.
         displacement: m, unit of what vehicles drive between two exposures (0.5 to 3 of it): the MS pixel.
         day: of the year; None: drawn from the seed, between day 95 and 290.
+        regions: keys of ``streets.REGIONS``; None: seed modulo 4 chooses.
+        scale: factor on the sizes of things; None: by the pixel, 1 up to 0.3 m.
 
     Raises:
         ValueError: a size that is no multiple of 8.
@@ -105,29 +112,29 @@ def build_scene(seed: int, size: int, pixel: float, displacement: float, day: in
     if size % 8:
         raise ValueError(f"size={size}: a scene has a multiple of 8 pixels")
     rng = stream(seed, "scene")
-    scale = _scale(pixel)
+    regions = LANDSCAPES[seed % 4] if regions is None else regions
+    scale = _scale(pixel) if scale is None else scale
     drawn = int(rng.integers(95, 291))
     day = drawn if day is None else day
     sun = sun_at(day, rng.uniform(30, 48), rng.uniform(10.0, 11.2))
     air = Atmosphere(
         round(rng.uniform(0.045, 0.075), 6), round(rng.uniform(2.6, 3.6), 6), round(rng.uniform(0.012, 0.03), 6)
     )
-    canvas, streets, terrain = _plan(seed, size, pixel, scale, displacement)
+    canvas, streets, terrain = _plan(seed, size, pixel, scale, displacement, regions)
     lay_ground(canvas, stream(seed, "ground"), streets, day)
     for part in (0, 1):
         build(canvas, stream(seed, f"buildings {part}"), part, streets[part])
-    lay_water(canvas, stream(seed, "water"), LANDSCAPES[seed % 4])
+    lay_water(canvas, stream(seed, "water"), regions)
     for part in (0, 1):
         plant(canvas, stream(seed, f"plants {part}"), part, streets[part])
-    return _light(seed, canvas, terrain, day, sun, air)
+    return _light(seed, canvas, terrain, day, sun, air, regions)
 
 
 def _plan(
-    seed: int, size: int, pixel: float, scale: float, displacement: float
+    seed: int, size: int, pixel: float, scale: float, displacement: float, names: tuple[str, str]
 ) -> tuple[Canvas, tuple[Streets, Streets], np.ndarray]:
     """Terrain, the two regions, and the street grid of each."""
     rng = stream(seed, "plan")
-    names = LANDSCAPES[seed % 4]
     half = size * pixel / 2
     axis = ((np.arange(size) + 0.5) * pixel - half).astype(np.float32)
     x, y = axis[None, :], axis[:, None]
@@ -183,20 +190,22 @@ def _scale(pixel: float) -> float:
 
 
 def _sunlight(
-    surface: np.ndarray, relief: np.ndarray, first: np.ndarray, pixel: float, sun: Sun
+    surface: np.ndarray, relief: np.ndarray, first: np.ndarray, pixel: float, scale: float, sun: Sun
 ) -> tuple[np.ndarray, np.ndarray]:
     """Share of direct light taken away, and direct light over that on level sunlit ground."""
-    shadow = cast_shadow(surface, pixel, sun, 0.4 * _scale(pixel))
+    shadow = cast_shadow(surface, pixel, sun, 0.4 * scale)
     direct = slope_light(relief, pixel, sun)
     direct[categories()[first] == 0] = 1  # water is level
     direct *= np.float32(1) - shadow
     return shadow, direct
 
 
-def _light(seed: int, canvas: Canvas, terrain: np.ndarray, day: int, sun: Sun, air: Atmosphere) -> Scene:
+def _light(
+    seed: int, canvas: Canvas, terrain: np.ndarray, day: int, sun: Sun, air: Atmosphere, regions: tuple[str, str]
+) -> Scene:
     surface = canvas.height + terrain
     canvas.relief += terrain
-    shadow, direct = _sunlight(surface, canvas.relief, canvas.first, canvas.pixel, sun)
+    shadow, direct = _sunlight(surface, canvas.relief, canvas.first, canvas.pixel, canvas.scale, sun)
     sky = sky_view(surface, canvas.pixel, 12 * canvas.scale)
     # light goes to and fro where two materials interlock: canopies over soil, crops in rows
     interlocked = canvas.mix * (np.float32(1) - canvas.mix) * np.float32(4)
@@ -204,8 +213,8 @@ def _light(seed: int, canvas: Canvas, terrain: np.ndarray, day: int, sun: Sun, a
         (canvas.first != canvas.second) & (interlocked > 0.96), interlocked * np.float32(0.5), np.float32(0)
     )
     return Scene(
-        seed=seed, pixel=canvas.pixel, regions=LANDSCAPES[seed % 4], day=day, sun=sun, air=air, first=canvas.first,
-        second=canvas.second, mix=canvas.mix, bright=canvas.bright, aged=canvas.aged, tinted=canvas.tinted,
+        seed=seed, pixel=canvas.pixel, scale=canvas.scale, regions=regions, day=day, sun=sun, air=air,
+        first=canvas.first, second=canvas.second, mix=canvas.mix, bright=canvas.bright, aged=canvas.aged, tinted=canvas.tinted,
         bilinear=bilinear, block=canvas.block, uses=tuple(canvas.uses), street=canvas.street, height=canvas.height,
         terrain=terrain, relief=canvas.relief, shadow=shadow, direct=direct, sky=sky,
         moving=canvas.moving,

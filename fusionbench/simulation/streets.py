@@ -48,6 +48,9 @@ USES: Mapping[str, Use] = {
     "forest": Use(("dark_soil", "heath"), ("shrub", "meadow"), 0.5, 0.8),
     "heath": Use(("sand", "dark_soil", "dry_grass"), ("heath", "shrub", "heath"), 0.6, 1.0),
     "meadow": Use(("dry_grass", "loam"), ("meadow", "lawn"), 0.65, 0.7),
+    "campus": Use(("paving_brick", "concrete", "meadow"), ("lawn", "lawn", "meadow"), 0.55, 1.4),
+    "station": Use(("gravel", "gravel", "asphalt_old"), ("gravel", "loam", "dry_grass"), 0.3, 0.8, 4.8),
+    "civic": Use(("paving_brick", "concrete"), ("lawn", "paving_brick"), 0.35, 1.0),
 }  # fmt: skip
 
 
@@ -92,6 +95,17 @@ REGIONS: Mapping[str, Region] = {
     "wild": Region(
         (60, 130), (60, 160), (1.2, 2.0), 1.0, ("gravel", "loam", "sand"),
         {"forest": 0.56, "heath": 0.14, "meadow": 0.16, "wood": 0.06, "farmstead": 0.05, "fallow": 0.03}, 0.0, (15, 50),
+    ),
+    # parts of a town, for land use and activity
+    "centre": Region(
+        (50, 80), (55, 100), (3.8, 6.5), 2.2, ("asphalt_old", "asphalt_new"),
+        {"towers": 0.2, "terrace": 0.16, "civic": 0.16, "station": 0.12, "parking": 0.08, "park": 0.12, "campus": 0.1,
+         "fallow": 0.06}, 0.4, (5, 12),
+    ),
+    "quarter": Region(
+        (48, 70), (55, 100), (2.8, 4.5), 1.6, ("asphalt_old", "asphalt_new"),
+        {"houses": 0.2, "halls": 0.26, "campus": 0.12, "pitch": 0.09, "park": 0.08, "wood": 0.04, "fallow": 0.11,
+         "station": 0.06, "parking": 0.04}, 0.35, (5, 12),
     ),
 }  # fmt: skip
 
