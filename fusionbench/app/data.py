@@ -11,6 +11,7 @@ from fusionbench.app import compose, screen
 from fusionbench.data.locate import layout, resolve_source
 from fusionbench.errors import ConfigError, DataError
 
+MANY = 30  # entries of a list that are shown
 USAGE = "fusionbench data check <id> [key=value ...], e.g. fusionbench data check quickbird paths.data=/images"
 
 
@@ -31,8 +32,11 @@ def data(arguments: Sequence[str]) -> int:
 
     from fusionbench.building import build
     from fusionbench.data.record import shared_ground
+    from fusionbench.data.spatiospectral import SpatioSpectralDataModule
 
     files = build(config["module"], "data.module")
+    if not isinstance(files, SpatioSpectralDataModule):
+        return _summary(files)
     findings = _examined(files)
     screen.show(_table(config, findings))
     for text in [text for finding in findings for text in finding.warnings(config["ratio"])]:
@@ -44,6 +48,26 @@ def data(arguments: Sequence[str]) -> int:
         raise DataError(shared_ground(names[1], shared))
     screen.show("training, validation and test images share no 32x32 tile")
     return 0
+
+
+def _summary(files: Any) -> int:
+    """What a data set of another task than pansharpening holds, by its own checks."""
+    import yaml
+
+    files.setup(None)
+    found = _shortened(files.summary())
+    screen.show(yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None))
+    return 0
+
+
+def _shortened(value: Any) -> Any:
+    """Lists of more than MANY entries as their number and a few of them."""
+    if isinstance(value, Mapping):
+        return {key: _shortened(one) for key, one in value.items()}
+    if isinstance(value, list):
+        found = [_shortened(one) for one in value]
+        return found if len(found) <= MANY else [*found[:3], f"... {len(found)} in all"]
+    return value
 
 
 def _config(name: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -69,12 +93,17 @@ def _say_what_there_is(config: Mapping[str, Any]) -> None:
     screen.show(
         f"{card['name']}: {entry['title']} (data.collection={name}) in {config['root']}",
         f"  licence: {entry['licence']}",
-        f"  grid {config['grid']}, {config['bits']} bits, ratio {config['ratio']}, {config['channels']['lr']} bands"
-        + ("" if config["trainable"] else "; test images only: nothing to train on"),
+        f"  {_facts(config)}" + ("" if config["trainable"] else "; test images only: nothing to train on"),
         "  the folder should look like this:",
         *(f"    {line}" for line in layout(card, name).rstrip().splitlines()),
         f"  other collections of this data set, not looked at: {', '.join(others) or 'none'}",
     )
+
+
+def _facts(config: Mapping[str, Any]) -> str:
+    channels = ", ".join(f"{count} of {role}" for role, count in (config.get("channels") or {}).items())
+    facts = [f"{key} {config[key]}" for key in ("grid", "bits", "ratio") if config.get(key) is not None]
+    return ", ".join([*facts, f"channels: {channels}"])
 
 
 def _examined(files: Any) -> list[Any]:
