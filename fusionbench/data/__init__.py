@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = attach(
         "Located": "locate",
         "locate": "locate",
         "resolve_source": "locate",
+        "MapDataModule": "maps",
         "PixelDataModule": "classification",
         "PlacesDataModule": "places",
         "register_resolvers": "resolvers",
