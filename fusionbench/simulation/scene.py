@@ -214,7 +214,8 @@ def _light(
     )
     return Scene(
         seed=seed, pixel=canvas.pixel, scale=canvas.scale, regions=regions, day=day, sun=sun, air=air,
-        first=canvas.first, second=canvas.second, mix=canvas.mix, bright=canvas.bright, aged=canvas.aged, tinted=canvas.tinted,
+        first=canvas.first, second=canvas.second, mix=canvas.mix, bright=canvas.bright, aged=canvas.aged,
+        tinted=canvas.tinted,
         bilinear=bilinear, block=canvas.block, uses=tuple(canvas.uses), street=canvas.street, height=canvas.height,
         terrain=terrain, relief=canvas.relief, shadow=shadow, direct=direct, sky=sky,
         moving=canvas.moving,
