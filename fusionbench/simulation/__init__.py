@@ -26,6 +26,8 @@ __getattr__, __dir__, __all__ = attach(
         "simulate_unmixing": "classes",
         "simulate_extraction": "classes",
         "FUNCTIONS": "human",
+        "add_clouds": "clouds",
+        "simulate_cloudy": "clouds",
         "POINTS": "human",
         "build_town": "human",
         "simulate_zones": "human",
