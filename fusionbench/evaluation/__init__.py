@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = attach(
         "Classification": "classification",
         "MissingModality": "missing_modality",
         "PlaceClassification": "places",
+        "Explain": "explain",
         "Regression": "regression",
         "Robustness": "robustness",
         "FullWithTruth": "full_with_truth",

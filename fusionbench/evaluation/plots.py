@@ -159,6 +159,19 @@ def draw_changes(path: Path, panels: Sequence[Panel], index: str, titles: Mappin
     _save(figure, path, axes[0])
 
 
+def draw_bars(path: Path, bars: Mapping[str, Sequence[float]], places: Sequence[str], unit: str) -> None:
+    """Groups of bars, one per place, a bar per name; the first name in grey."""
+    figure, (axis,) = _figure(1, 2.8)
+    figure.set_figwidth(max(5.0, 0.9 * len(places) + 1))
+    width = 0.8 / len(bars)
+    for number, (name, values) in enumerate(bars.items()):
+        colour = INK if number == 0 else COLOURS[(number - 1) % len(COLOURS)]
+        axis.bar([i + number * width for i in range(len(places))], values, width, color=colour, label=name)
+    axis.set_xticks([i + 0.4 - width / 2 for i in range(len(places))], list(places))
+    axis.set_ylabel(unit, fontsize=8, color=INK)
+    _save(figure, path, axis)
+
+
 def _figure(panels: int, height: float) -> tuple[Any, list[Any]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
