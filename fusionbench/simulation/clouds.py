@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from fusionbench.errors import ConfigError
 from fusionbench.sensors import Band, Sensor, load_sensor
 from fusionbench.simulation.labels import facts
+from fusionbench.simulation.materials import CLASSES, categories
 from fusionbench.simulation.noise import cascade, stream
 from fusionbench.simulation.optics import blur, sample
 from fusionbench.simulation.radar import simulate_sar
@@ -22,9 +24,11 @@ THICK = 1.2  # optical depth (550 nm) that hides the ground
 BRIGHT = 0.62  # reflectance of a thick cloud at 550 nm
 BASE = (600.0, 2200.0)  # m, of clouds above the ground
 DARK = 0.72  # of direct light that the shadow of a thick cloud takes
-APART = (2, 10)  # days between the cloudy date and the clear ones
+APART, FARTHER = (2, 10), (25, 60)  # days between the cloudy date and the target, and the other clear date
 SNR = (100.0, 200.0)
-GAIN_SD, OFFSET_SD = 0.022, 30.0  # between dates: atmospheric correction and moisture; relative, and DN
+GAIN_SD, OFFSET_SD = 0.015, 25.0  # between dates: what the correction of the air leaves; relative, and DN
+DEVELOPMENT, MOIST = 0.9, 0.5  # standard deviations of shape components: of a block in 30 days, of soils on a day
+LIVING = [CLASSES.index(name) for name in ("tree", "shrub", "grass", "crop", "soil")]
 
 
 def add_clouds(
@@ -41,8 +45,8 @@ def add_clouds(
         cover: share of pixels under clouds, above 0 and below 1; None: drawn, 0.2 to 0.6.
 
     Returns:
-        ``image`` [B, n, n] float32 DN; ``thickness`` [1, n, n] float32 optical depth at 550 nm; ``cloud`` and ``shadow``
-        [1, n, n] uint8; ``meta``.
+        ``image`` [B, n, n] float32 DN; ``thickness`` [1, n, n] float32 optical depth at 550 nm; ``cloud`` and
+        ``shadow`` [1, n, n] uint8; ``meta``.
 
     Raises:
         ConfigError: a cover outside of 0..1.
@@ -84,9 +88,10 @@ def add_clouds(
 
 
 def _depth(rng: np.random.Generator, wide: int, size: int, margin: int, cover: float, thick: float) -> np.ndarray:
-    """Optical depth at 550 nm: ``cover`` of the inner size x size px above 0.105, some ``thick`` of that above THICK."""
+    """Optical depth at 550 nm: ``cover`` of the inner size x size px above 0.105, ``thick`` of that above THICK."""
     top = max(3, int(math.log2(size)) - 1)
-    octaves = {top: 1.0, top - 1: 0.75, top - 2: 0.5, top - 3: 0.33, max(top - 4, 1): 0.22, max(top - 5, 0): 0.12}
+    weights = (1.0, 0.75, 0.5, 0.33, 0.22, 0.12)
+    octaves = {max(top - place, 0): weight for place, weight in enumerate(weights)}
     shape = cascade(rng, wide, wide, octaves)
     inner = np.sort(shape[margin : margin + size, margin : margin + size].ravel())
     edge = inner[int((1 - cover) * (len(inner) - 1))]
@@ -125,9 +130,9 @@ def simulate_cloudy(
         day: of the year of the cloudy date; None: drawn.
 
     Returns:
-        ``sar`` [2, n, n] dB (VV, VH); ``cloudy``, ``clear`` (the target: a clear date 2 to 10 days away), ``nearby`` (the
-        nearest clear date on the other side, farther away), ``truth`` (the cloudy date without clouds) [B, n, n] float32
-        DN; ``cloud``, ``shadow`` [1, n, n] uint8 (true masks); ``thickness`` [1, n, n]; ``meta``.
+        ``sar`` [2, n, n] dB (VV, VH); ``cloudy``, ``clear`` (the target: a clear date 2 to 10 days away), ``nearby``
+        (the nearest clear date on the other side, 25 to 60 days away), ``truth`` (the cloudy date without clouds)
+        [B, n, n] float32 DN; ``cloud``, ``shadow`` [1, n, n] uint8 (true masks); ``thickness`` [1, n, n]; ``meta``.
 
     Raises:
         ConfigError: a cover outside of 0..1, a negative seed or a size below 16.
@@ -143,7 +148,10 @@ def simulate_cloudy(
     )
     side, day = int(rng.choice([-1, 1])), drawn if day is None else day
     dates = {"truth": day, "clear": day + side * apart, "nearby": day - side * far}
-    scenes = {name: build_scene(seed, -(-2 * size // 16) * 16, gsd / 2, 0.0, date) for name, date in dates.items()}
+    scenes = {
+        name: _developed(build_scene(seed, -(-2 * size // 16) * 16, gsd / 2, 0.0, date), date - day)
+        for name, date in dates.items()
+    }
     made: dict[str, Any] = {name: _date(scene, sensor, gsd, size, name) for name, scene in scenes.items()}
     clouded = add_clouds(made["truth"], sensor.bands, scenes["truth"], gsd, seed, cover)
     snr, top = rng.uniform(*SNR, len(sensor.bands)), np.float32(1.6 * FULL)
@@ -156,6 +164,17 @@ def simulate_cloudy(
         "meta": facts(scenes["truth"]) | clouded["meta"] | {f"sar_{key}": value for key, value in told.items()}
         | {"gsd": gsd, "sensor": sensor.name, "days": apart, "days_nearby": far},
     }  # fmt: skip
+
+
+def _developed(scene: Scene, days: int) -> Scene:
+    """A scene some days on: each block greens or dries at its own pace, soils are as wet as the day left them."""
+    pace = stream(scene.seed, "development").normal(0, DEVELOPMENT, (2, len(scene.uses))).astype(np.float32)
+    wet = np.float32(stream(scene.seed, f"rain {days}").normal(0, MOIST))
+    kinds = categories()[scene.first]
+    change = pace * np.float32(days / 30)
+    living = np.isin(kinds, LIVING).astype(np.float32)
+    aged = scene.aged + living * change[0].take(scene.block) + wet * (kinds == CLASSES.index("soil"))
+    return replace(scene, aged=aged, tinted=scene.tinted + living * change[1].take(scene.block))
 
 
 def _date(scene: Scene, sensor: Sensor, gsd: float, size: int, name: str) -> np.ndarray:
