@@ -68,13 +68,15 @@ def add_clouds(
     axis = np.arange(size, dtype=np.float32)
     rows, columns = np.broadcast_arrays(axis[:, None] + np.float32(towards[0]), axis[None] + np.float32(towards[1]))
     above = sample(depth, rows, columns)
-    taken = np.float32(DARK) * (np.float32(1) - np.exp(-np.float32(1.4) * np.maximum(above, 0)))
+    above = np.maximum(above, 0)
+    taken = np.float32(DARK) * (np.float32(1) - np.exp(-np.float32(1.2) * above))
     out = np.empty_like(image)
     for index, band in enumerate(bands):
         opacity = here * np.float32(_thinner(band.center))
         through = np.exp(-opacity)
         # shadows are darker where less light comes from the sky
-        sun = np.float32(1) - taken * np.float32(1 - 0.45 * min(1.0, (450 / band.center) ** 2))
+        dim = np.float32(DARK) * (np.float32(1) - np.exp(-np.float32(1.2 * _thinner(band.center)) * above))
+        sun = np.float32(1) - dim * np.float32(1 - 0.45 * min(1.0, (450 / band.center) ** 2))
         white = np.float32(_white(band.center) * FULL) * (np.float32(1) - np.exp(np.float32(-0.75) * opacity))
         structure = np.float32(0.85) + np.float32(0.3) * np.clip(here / np.float32(4), 0, 1)
         out[index] = image[index] * sun * through + white * structure

@@ -42,9 +42,10 @@ RULES: Mapping[str, Rules] = {
         "pitched roof": (PITCHED_ROOFS, ANY), "water": ("water", ANY),
     },
     "cover6": {
-        "wood": ("tree shrub", ANY), "orchard": ("tree", "orchard"), "building": ("roof", ANY),
+        "wood": ("tree shrub", ANY),  "building": ("roof", ANY),
         "bare ground": ("soil dry_grass", ANY), "crop and meadow": ("crop lawn meadow", ANY),
         "road": ("road pavement", ANY),
+        "orchard": ("tree shrub grass soil", "orchard"),
     },
     "use8": {
         "forest": (ANY, WOODED), "residential": (ANY, "houses terrace"), "industrial": (ANY, "halls"),
