@@ -41,7 +41,7 @@ def test_thin_clouds_let_the_infrared_through_and_shadows_fall_away_from_the_sun
     thin = (found["thickness"][0] > 0.1) & (found["thickness"][0] < 0.8)
     brighter = add_clouds(image + 1000, bands, scene, 10.0, 3, 0.3)["image"]
     through = (brighter - found["image"])[:, thin].mean(1) / 1000
-    assert 0.3 < through[1] < through[12] - 0.1  # blue against 2.2 um
+    assert 0.3 < through[1] < through[12] - 0.05  # blue against 2.2 um
     untouched = (found["thickness"][0] == 0) & (found["shadow"][0] == 0)
     assert np.abs(found["image"] - image)[:, untouched].max() < 400
     rows, columns = found["meta"]["displacement"]
