@@ -119,6 +119,9 @@ class Blur(nn.Module):
             self.register_buffer("kernel", kernel.reshape(size, size).clone())
 
     def forward(self, x: Tensor) -> Tensor:
+        if len(self.kernel) == self.ratio:  # disjoint blocks: much faster than a convolution with one channel
+            blocks = x.unflatten(-1, (-1, self.ratio)).unflatten(-3, (-1, self.ratio))
+            return torch.einsum("nbhiwj,ij->nbhw", blocks, self.kernel)
         flat = x.reshape(-1, 1, *x.shape[-2:])
         low = conv2d(flat, self.kernel[None, None], stride=self.ratio, padding=self.padding)
         return low.reshape(*x.shape[:2], *low.shape[-2:])

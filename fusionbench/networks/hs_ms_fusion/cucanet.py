@@ -75,7 +75,9 @@ class CUCaNet(nn.Module):
         return cast(Tensor, self.hs_dec(self._ms_abundances(hs, ms)))
 
     def _ms_abundances(self, hs: Tensor, ms: Tensor) -> Tensor:
-        attention = self.spectral_attn(hs).softmax(dim=1)
+        layer = self.spectral_attn  # its window is the whole image: a sum instead of a convolution
+        found = (hs * layer.weight[:, 0]).sum(dim=(2, 3), keepdim=True) + cast(Tensor, layer.bias)[:, None, None]
+        attention = found.softmax(dim=1)
         return cast(Tensor, self.ms_enc2(torch.cat([ms, ms * attention], dim=1)))
 
     def respond(self, x: Tensor) -> Tensor:
