@@ -57,6 +57,9 @@ class Everything(SceneFit):
             Stage("main", 50, self._main, adjust=self._guard, done=lambda step: step + 1 == self.steps),
         ]
 
+    def estimates(self) -> dict[str, Tensor]:
+        return {"psf": self.blur[0, 0]}
+
     def _none(self, step: int) -> Iterator[Update]:
         yield from ()
 

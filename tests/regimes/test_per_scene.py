@@ -191,6 +191,32 @@ def test_finished_scenes_are_kept_and_the_unfinished_one_begins_again(tmp_path: 
     assert len(calls) == 8
 
 
+def test_the_evaluator_is_told_what_a_fit_estimated_also_of_a_kept_scene(tmp_path: Path, monkeypatch: Any) -> None:
+    told: list[Tensor] = []
+    observe = small.Score.observe
+
+    def listen(self: small.Score, name: str, batch: Any, output: Tensor, seconds: Any) -> None:
+        told.append(batch["estimated_psf"])
+        observe(self, name, batch, output, seconds)
+
+    monkeypatch.setattr(small.Score, "observe", listen)
+    made = run(regime(), tmp_path)
+    assert [psf.shape for psf in told] == [(1, 2, 2)] * 3
+    assert not torch.equal(told[0], told[1])
+    assert torch.equal(made.estimates["psf"], told[2][0])
+    run(regime(), tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(told[:3], told[3:], strict=True))
+
+
+def test_a_scene_without_metadata() -> None:
+    batch = scene()
+    bare = {name: batch[name] for name in ("lr", "guide", "scene")} | {"wavelengths": torch.rand(1, 5)}
+    assert torch.equal(regime().fuse(bare), regime().fuse(batch))
+    assert Everything.last.facts["sensor"] == "none"
+    regime().fuse(bare)
+    assert Everything.last.facts == {"scene": "a"}
+
+
 def test_curves_and_progress(tmp_path: Path) -> None:
     made = regime()
     said = io.StringIO()
