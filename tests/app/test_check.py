@@ -43,6 +43,12 @@ def test_a_role_bound_to_another_of_the_data_fits():
     assert check.mismatch(MODEL | {"bind": {"lr": "lr", "guide": "sar"}}, data) is None
 
 
+def test_a_role_may_be_what_the_data_provide_beside_their_images():
+    model = MODEL | {"roles": {"required": ["lr", "guide", "srf"], "optional": []}}
+    assert "it needs srf" in check.mismatch(model, DATA)
+    assert check.mismatch(model, DATA | {"card": {"roles": ["lr", "guide"], "provides": ["srf"]}}) is None
+
+
 def test_a_refusal_lists_what_would_fit():
     config = {
         "model": {"card": MODEL},
