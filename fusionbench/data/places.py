@@ -22,6 +22,7 @@ from fusionbench.data.readers.user_density import Places, read_user_density
 from fusionbench.errors import ConfigError
 
 Part = CachedPart[Mapping[str, Any]]
+SIMULATED_CODE = ("fusionbench.data.simulated_towns", *SIMULATION_CODE)
 CODE = ("fusionbench.data.places", "fusionbench.data.districts", "fusionbench.data.readers.user_density")
 STANDARDISED = "activity"
 TARGETS = {"target": torch.int64, "mixture": torch.float32}
@@ -183,7 +184,7 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
     def _town(self, seed: int) -> tuple[Job, Mapping[str, Any]]:
         settings = {k: v for k, v in self.simulation.items() if k not in ("train", "val", "test")}
         settings |= {"channels": self.channels, "classes": len(self.classes)}
-        key = cache.digest({"settings": settings, "seed": seed, "roles": self.roles, "code": _code(SIMULATION_CODE)})
+        key = cache.digest({"settings": settings, "seed": seed, "roles": self.roles, "code": _code(SIMULATED_CODE)})
         return Job(f"{self.name}-{seed}", key, WriteTown(settings, seed, self.roles)), {}
 
     @property
