@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "PixelDataModule": "classification",
         "PlacesDataModule": "places",
         "register_resolvers": "resolvers",
+        "HyperspectralDataModule": "hyperspectral",
         "SpatioSpectralDataModule": "spatiospectral",
     },
 )

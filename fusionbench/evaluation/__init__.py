@@ -6,11 +6,13 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Evaluator": "base",
+        "Segmentation": "segmentation",
         "SpatioSpectral": "spatiospectral",
         "Application": "application",
         "Classification": "classification",
         "MissingModality": "missing_modality",
         "PlaceClassification": "places",
+        "Hyperspectral": "hyperspectral",
         "Explain": "explain",
         "Regression": "regression",
         "Robustness": "robustness",

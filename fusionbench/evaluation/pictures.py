@@ -60,32 +60,8 @@ class Painter:
             picture = composite(image[0, :, rows, columns], self.bands, limits, GAMMA)
             written.append(self._write(f"{stem}-{plain(method)}", set_name, name, method, "composite", picture, limits))
         if scene.target is not None:
-            written += self._errors(
-                stem, set_name, name, base, valid, {k: v[0, :, rows, columns] for k, v in products.items()}
-            )
-        return written
-
-    def _errors(
-        self, stem: str, set_name: str, name: str, target: Tensor, valid: Tensor | None, products: Mapping[str, Tensor]
-    ) -> list[Picture]:
-        """Root mean square error over bands per pixel, one scale for all methods: 0 to the largest 99th percentile."""
-        from matplotlib import colormaps
-
-        maps = {method: (image - target).square().mean(0, keepdim=True).sqrt() for method, image in products.items()}
-        finite = [stretch_limits(m, valid=valid) for m in maps.values() if bool(torch.isfinite(m).any())]
-        if not finite:
-            return []
-        top = max(float(limits[0, 1]) for limits in finite)
-        written = []
-        for method, values in maps.items():
-            if valid is not None:
-                values = torch.where(valid, values, 0.0)
-            share = torch.nan_to_num(values[0] / top, nan=1.0).clamp(0, 1).cpu().numpy()
-            colours = torch.from_numpy(colormaps[ERROR_COLOURS](share, bytes=True)[..., :3].copy())
-            scale = torch.tensor([[0.0, top]], dtype=torch.float64)
-            written.append(
-                self._write(f"{stem}-{plain(method)}-error", set_name, name, method, "error", colours, scale)
-            )
+            cut = {k: v[0, :, rows, columns] for k, v in products.items()}
+            written += error_pictures(self.folder, stem, set_name, name, base, cut, valid)
         return written
 
     def _write(
@@ -118,6 +94,40 @@ class Painter:
             spectra = {method: image[:, row, column].tolist() for method, image in smooth.items()}
             found.append(Spectrum(place, row + 1, column + 1, spectra))
         return found
+
+
+def error_pictures(
+    folder: Path,
+    stem: str,
+    set_name: str,
+    name: str,
+    target: Tensor,
+    products: Mapping[str, Tensor],
+    valid: Tensor | None = None,
+) -> list[Picture]:
+    """Root mean square error over bands per pixel, one scale for all methods: 0 to the largest 99th percentile.
+
+    Args:
+        folder: of the figures; ``stem``: begins the files' names.
+        target: [B,H,W]; ``products``: method -> [B,H,W], in one unit.
+        valid: [1,H,W] bool; None: all pixels.
+    """
+    from matplotlib import colormaps
+
+    maps = {method: (image - target).square().mean(0, keepdim=True).sqrt() for method, image in products.items()}
+    finite = [stretch_limits(m, valid=valid) for m in maps.values() if bool(torch.isfinite(m).any())]
+    if not finite:
+        return []
+    top = max(float(limits[0, 1]) for limits in finite)
+    written = []
+    for method, values in maps.items():
+        if valid is not None:
+            values = torch.where(valid, values, 0.0)
+        share = torch.nan_to_num(values[0] / top, nan=1.0).clamp(0, 1).cpu().numpy()
+        colours = torch.from_numpy(colormaps[ERROR_COLOURS](share, bytes=True)[..., :3].copy())
+        path = folder / f"{stem}-{plain(method)}-error.png"
+        written.append(write_picture(path, set_name, name, method, "error", colours, [0.0, top]))
+    return written
 
 
 def write_picture(

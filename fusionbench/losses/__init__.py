@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = attach(
         "Term": "term",
         "Compare": "unsupervised",
         "Degraded": "unsupervised",
+        "Edges": "gradients",
         "GradientAlignment": "gradients",
         "HighPass": "unsupervised",
         "LeastSquares": "adversarial",

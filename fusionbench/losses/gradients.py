@@ -1,13 +1,14 @@
-"""Terms of MDSSC-GAN: directions of image gradients, and its stabilised spectral angle."""
+"""Terms on differences of neighbours: MDSSC-GAN's directions of gradients and spectral angle, SSR-NET's edges."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
+from fusionbench.errors import ConfigError
 from fusionbench.losses.term import Term, masked_mean
 
 
@@ -45,3 +46,32 @@ class ShiftedSAM(Term):
 def _norm(x: Tensor) -> Tensor:
     """Length of each pixel's spectrum [N,1,H,W], with a slope at zero."""
     return (x.square().sum(dim=1, keepdim=True) + 1e-12).sqrt()
+
+
+class Edges(Term):
+    """Mean squared error between first differences of an output and of the target along one axis.
+
+    Source: Zhang et al., SSR-NET, IEEE TGRS 59(7), 2021, eqs. of the spatial and spectral edge losses.
+
+    Args:
+        axis: ``rows``, ``columns`` or ``bands``.
+        output: which output.
+
+    Raises:
+        ConfigError: another axis.
+    """
+
+    AXES: ClassVar[dict[str, int]] = {"bands": 1, "rows": 2, "columns": 3}
+
+    def __init__(self, axis: str, output: str = "output") -> None:
+        super().__init__()
+        if axis not in self.AXES:
+            raise ConfigError(f"loss Edges: axis={axis}; one of {', '.join(self.AXES)}")
+        self.axis, self.outputs = self.AXES[axis], (output,)
+
+    def forward(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any], mask: Tensor | None) -> Tensor:
+        differences = (outputs[self.outputs[0]] - batch["target"]).diff(dim=self.axis).square()
+        if mask is not None and self.axis > 1:
+            length = mask.shape[self.axis] - 1
+            mask = mask.narrow(self.axis, 0, length) & mask.narrow(self.axis, 1, length)
+        return masked_mean(differences, mask)

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "MIAEFit": "miae",
         "NonRegSRNet": "nonregsrnet",
         "NonRegSRNetFit": "nonregsrnet_fit",
+        "SSRNet": "ssr_net",
         "UDALN": "udaln",
         "UDALNFit": "udaln",
         "USDN": "usdn",
