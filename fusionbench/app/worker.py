@@ -151,6 +151,8 @@ def simulated_notice(config: Mapping[str, Any]) -> str:
     """What a person must know before looking at any number of simulated data."""
     card, paths = config["data"].get("card") or {}, config.get("paths") or {}
     name = card.get("id", "")
+    if not card.get("collections"):
+        return f"The data are simulated ({card.get('name', name)}): every number below is about simulated scenes."
     return (
         f"The data are simulated: no real {card.get('name', name)} images are used, and every number below is about "
         f"simulated scenes.\n  With real ones in {paths.get('data')} (paths.data=<folder>) the same command uses them; "

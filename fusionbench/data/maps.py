@@ -140,6 +140,12 @@ class MapDataModule(SceneDataModule[Mapping[str, Any]]):
         joined = {name: torch.cat(tensors) for name, tensors in found.items()}
         return {role: joined[role] for role in self.roles}, joined[TARGET]
 
+    def counts(self, subset: str) -> list[int]:
+        """Pixels of each class in a subset, of a target that holds class indices."""
+        found = [np.bincount(np.asarray(part.entry.array(TARGET)).ravel()) for part in self.parts(subset)]
+        most = max((len(counts) for counts in found), default=0)
+        return np.sum([np.pad(counts, (0, most - len(counts))) for counts in found], axis=0).tolist()
+
     def told(self) -> None:
         """See `SceneDataModule.told`."""
         if self.run_dir is not None:

@@ -16,7 +16,10 @@ PAPER = sorted(catalogue.options("schedule/paper", PATH))
 PAIRS = sorted(catalogue.options("pair_schedule/paper", PATH))
 # methods whose publication fixes no length: id -> why
 UFZ = "neither optimiser nor length is published"
+BASELINE = "not a published method"
 NONE_PUBLISHED = {
+    "fusion_baseline_mask": BASELINE,
+    "fusion_baseline_regression": BASELINE,
     "mdssc_gan": "the public code leaves the number of epochs to the user",
     "unifieddl_ufz": UFZ,
     "unifieddl_ufz_cells": UFZ,
