@@ -54,6 +54,8 @@ def test_a_known_kernel_lies_about_its_block(ratio: int, size: int) -> None:
     margin = (size - ratio) // 2
     window = x[1, 2, ratio - margin : 2 * ratio + margin, 2 * ratio - margin : 3 * ratio + margin]
     torch.testing.assert_close(found[1, 2, 1, 2], (window * kernel).sum())
+    ones = torch.ones_like(x)  # mirrored at the border: nothing is lost
+    torch.testing.assert_close(Blur(ratio, kernel=kernel)(ones), torch.full((2, 3, 4, 5), kernel.sum().item()))
 
 
 def test_a_kernel_about_the_first_pixel_of_a_block() -> None:

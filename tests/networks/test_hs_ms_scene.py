@@ -137,6 +137,16 @@ def test_known_degradations_are_used_as_told(method: str, told: list[str]) -> No
         made.fuse({name: value for name, value in batch.items() if name != "srf"} | {"psf": batch["psf"]})
 
 
+def test_miae_finds_a_point_spread_of_its_block() -> None:
+    """The learned kernel, told about the block, has its weight where the block is."""
+    made = regime("miae", {"network": {"members": 6}, "fit": {"steps": [300, 1], "rates": [1e-3, 1e-3]}})
+    made.fuse(pair((10, 10)))
+    kernel = made.estimates["psf"]
+    assert kernel.shape == (10, 10)
+    assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
+    assert kernel[3:7, 3:7].sum() > 0.6  # 16 of 49 values
+
+
 def test_miae_learns_both_or_none() -> None:
     with pytest.raises(ConfigError, match="srf=known, psf=learned"):
         MIAEFit(srf="known")

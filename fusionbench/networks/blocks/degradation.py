@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from fusionbench.errors import DataError
+from fusionbench.imaging.borders import extend
 
 INITIAL = ("uniform", "gaussian")
 
@@ -95,7 +96,8 @@ class Blur(nn.Module):
     """Point spread and sampling, one kernel for all bands: [N,B,H,W] -> [N,B,H/ratio,W/ratio].
 
     The kernel [k,k] lies symmetrically about the ratio x ratio block of each low-resolution pixel (k - ratio even) or,
-    with ``corner``, about the block's first pixel (k odd); beyond the border there are zeros.
+    with ``corner``, about the block's first pixel (k odd). Beyond the border there are zeros for a learned kernel, as
+    published, and mirrored pixels for a known one.
 
     Args:
         ratio: fine pixels per coarse pixel.
@@ -110,6 +112,7 @@ class Blur(nn.Module):
     def __init__(self, ratio: int, size: int | None = None, corner: bool = False, kernel: Tensor | None = None) -> None:
         super().__init__()
         size = kernel.shape[-1] if kernel is not None else (ratio if size is None else size)
+        self.mirrored = kernel is not None
         self.ratio, self.padding = ratio, (size - 1) // 2 if corner else (size - ratio) // 2
         if size < ratio or (size - (1 if corner else ratio)) % 2:
             raise DataError(f"psf: {size} x {size} px cannot lie symmetrically about {ratio} x {ratio} px")
@@ -122,8 +125,11 @@ class Blur(nn.Module):
         if len(self.kernel) == self.ratio:  # disjoint blocks: much faster than a convolution with one channel
             blocks = x.unflatten(-1, (-1, self.ratio)).unflatten(-3, (-1, self.ratio))
             return torch.einsum("nbhiwj,ij->nbhw", blocks, self.kernel)
+        padding = self.padding
+        if self.mirrored and padding:
+            x, padding = extend(extend(x, padding, padding, -1, "symmetric"), padding, padding, -2, "symmetric"), 0
         flat = x.reshape(-1, 1, *x.shape[-2:])
-        low = conv2d(flat, self.kernel[None, None], stride=self.ratio, padding=self.padding)
+        low = conv2d(flat, self.kernel[None, None], stride=self.ratio, padding=padding)
         return low.reshape(*x.shape[:2], *low.shape[-2:])
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate, unfold
+from torch.nn.functional import conv2d, interpolate, pad, unfold
 
 from fusionbench.errors import ConfigError
 from fusionbench.networks.blocks import Blur, KnownResponse, respond
@@ -181,8 +181,11 @@ class MIAEFit(SceneFit):
         self.net.members.data.clamp_(0, 1)
 
     def estimates(self) -> dict[str, Tensor]:
-        """Response [b,B] and point spread: learned [2 ratio - 1] squared about each block's first pixel, or as told."""
-        return {"srf": cast(KnownResponse, self.response).matrix(), "psf": cast(Blur, self.blur).kernel}
+        """Response [b,B] and point spread [k,k], symmetrical about a block."""
+        kernel = cast(Tensor, self.blur.kernel)
+        if not self.known:
+            kernel = pad(kernel, (0, self.ratio - 1, 0, self.ratio - 1))  # it lies about the block's first pixel
+        return {"srf": cast(KnownResponse, self.response).matrix(), "psf": kernel}
 
 
 def patches(image: Tensor, size: int, stride: int) -> Tensor:
