@@ -14,7 +14,7 @@ from fusionbench.errors import ConfigError
 from fusionbench.networks.blocks import init_variance_scaling
 
 NETS = ("fc", "cnn")
-FUSIONS = ("early", "middle", "late", "en_de", "cross")
+FUSIONS = ("early", "middle", "late", "en_de", "cross", "alone")
 WIDTHS = (16, 32, 64, 128)  # of the four layers of extraction
 JOINT = (128, 64)  # of the two layers of fusion
 KERNELS = {"fc": (0, 0, 0, 0), "cnn": (3, 1, 3, 1)}  # 0: dense
@@ -76,14 +76,13 @@ class MDLRS(nn.Module):
     Shapes: each modality [N,B,p,p], values in [0, 1] -> ``output`` logits [N,C]; while training ``en_de`` and ``cross``
     add ``residual_<modality>``: what its decoder leaves [N,B,p,p] (``fc``: [N,B]), or by how far the logits of that
     modality alone miss the joint ones [N,C]. The pixel network ``fc`` takes the centre of a window. One modality is the
-    published control without fusion where ``fusion`` is null. Each modality has layers of its own, so their number is
-    free.
+    published control without fusion, ``alone``. Each modality has layers of its own, so their number is free.
 
     Args:
         channels: bands of every modality.
         classes: C.
         net: ``fc`` (a pixel) or ``cnn`` (a window; published with 7 x 7).
-        fusion: ``early``, ``middle``, ``late``, ``en_de`` or ``cross``; None: one modality, no joint layers.
+        fusion: ``early``, ``middle``, ``late``, ``en_de``, ``cross``, or ``alone``: one modality, no joint layers.
         modalities: which of them and in which order; None: all of ``channels``.
 
     Raises:
@@ -100,20 +99,20 @@ class MDLRS(nn.Module):
         channels: Mapping[str, int],
         classes: int,
         net: str = "cnn",
-        fusion: str | None = "cross",
+        fusion: str = "cross",
         modalities: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         joint = 0 if net == "fc" else 1
         self.net, self.fusion, self.modalities = net, fusion, chosen(channels, modalities)
-        if net not in NETS or (fusion is not None and fusion not in FUSIONS):
+        if net not in NETS or fusion not in FUSIONS:
             raise ConfigError(
                 f"mdl_rs: net={net}, fusion={fusion}; net {' or '.join(NETS)}, fusion {', '.join(FUSIONS)}"
             )
         count = len(self.modalities)
-        if (fusion is None and count != 1) or (fusion == "cross" and count < 2):
+        if (fusion == "alone" and count != 1) or (fusion == "cross" and count < 2):
             raise ConfigError(
-                f"mdl_rs: fusion={fusion} with modalities {', '.join(self.modalities)}; null takes exactly one, cross "
+                f"mdl_rs: fusion={fusion} with modalities {', '.join(self.modalities)}; alone takes one, cross "
                 "at least two"
             )
         self.bands = {name: int(channels[name]) for name in self.modalities}
@@ -128,9 +127,9 @@ class MDLRS(nn.Module):
             )
         if fusion == "late":
             self.joint = nn.ModuleDict({name: _fusion(net, WIDTHS[-1]) for name in self.modalities})
-        elif fusion is not None:
+        elif fusion != "alone":
             self.joint = nn.ModuleDict({"joined": _fusion(net, WIDTHS[-1] * len(streams))})
-        width = WIDTHS[-1] if fusion is None else JOINT[-1] * (count if fusion == "late" else 1)
+        width = WIDTHS[-1] if fusion == "alone" else JOINT[-1] * (count if fusion == "late" else 1)
         self.classify: nn.Module = nn.Conv2d(width, classes, 1) if joint else nn.Linear(width, classes)
         if fusion == "en_de":
             self.decode = nn.ModuleDict({name: _Decoder(net, bands) for name, bands in self.bands.items()})
@@ -152,7 +151,7 @@ class MDLRS(nn.Module):
         if self.fusion == "early":
             windows = {"joined": torch.cat(list(windows.values()), dim=1)}
         features = {name: self.extract[name](x) for name, x in windows.items()}
-        if self.fusion is None:
+        if self.fusion == "alone":
             return {"output": self._logits(next(iter(features.values())))}
         if self.fusion == "late":
             return {"output": self._logits(torch.cat([self.joint[name](x) for name, x in features.items()], dim=1))}
