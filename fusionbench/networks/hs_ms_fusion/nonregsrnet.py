@@ -14,7 +14,7 @@ from fusionbench.errors import ConfigError
 from fusionbench.networks.blocks import Blur, Response
 from fusionbench.networks.hs_ms_fusion.coupled import bounded, encoder
 
-ACTIVATIONS = ("none", "relu")
+ACTIVATIONS = ("relu", "none")
 
 
 def _block(*widths: int) -> nn.Sequential:
@@ -34,10 +34,10 @@ class DisplacementNet(nn.Module):
     Args:
         inputs: C.
         width: of the first block, 32 as published.
-        activation: ``none``, or ``relu`` as in the public code, which gives no displacement below 0.
+        activation: ``relu`` as in the public code, which gives no displacement below 0, or ``none``.
     """
 
-    def __init__(self, inputs: int, width: int = 32, activation: str = "none") -> None:
+    def __init__(self, inputs: int, width: int = 32, activation: str = "relu") -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ConfigError(f"displacement_activation={activation}: one of {', '.join(ACTIVATIONS)}")
@@ -97,7 +97,7 @@ class NonRegSRNet(nn.Module):
         abundances: int = 100,
         widths: Sequence[int] = (128, 256, 512),
         displacement_width: int = 32,
-        displacement_activation: str = "none",
+        displacement_activation: str = "relu",
     ) -> None:
         super().__init__()
         self.hs_enc = nn.Sequential(*encoder(bands, widths), *bounded(widths[-1], abundances))

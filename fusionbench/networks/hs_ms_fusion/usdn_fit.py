@@ -97,6 +97,7 @@ class USDNFit(SceneFit):
     def _freeze(self) -> None:
         self.abundances = self.net.hs_abundances(self.hs_centred, self.srf)
         self.basis = self.net.basis()
+        self.offset = linear(self.hs_mean, self.srf) - self.ms_mean
 
     def _start_step(self, step: int) -> Iterator[Update]:
         loss = (self.net.ms_abundances(self.ms_low) - self.abundances).square().mean()
@@ -105,7 +106,7 @@ class USDNFit(SceneFit):
 
     def _ms_step(self, step: int) -> Iterator[Update]:
         abundances = self.net.ms_abundances(self.ms_centred)
-        seen = linear(abundances @ self.basis + self.hs_mean, self.srf) - self.ms_mean
+        seen = abundances @ linear(self.basis, self.srf) + self.offset  # never as B bands: much faster
         terms = {"spatial": euclidean(seen, self.ms_centred), "sparsity": self.sparsity * entropy(abundances)}
         yield Update(self.optimizers["ms"], total(terms), terms)
         if (step + 1) % self.every == 0:
