@@ -223,7 +223,7 @@ def find_files(own: Sequence[Path], bases: Sequence[Path], entry: Entry) -> Path
 
 
 def _several(names: Any) -> list[str]:
-    return [str(name) for name in names] if isinstance(names, (list, tuple)) else [str(names)]
+    return [names] if isinstance(names, str) else [str(name) for name in names]
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
