@@ -62,7 +62,11 @@ def _merged(parts: Sequence[Entry]) -> Entry:
         index: {scene: value for part in parts for scene, value in sorted(part.scenes.get(index, {}).items())}
         for index in first.scenes
     }
-    values = {index: summarise([lines[scene] for scene in sorted(lines)]) for index, lines in scenes.items()}
+    values = {  # counts that are only summed up have lines per scene and no index
+        index: summarise([scenes[index][scene] for scene in sorted(scenes[index])])
+        for index in first.row.values
+        if index in scenes
+    }
     seconds = [part.row.seconds_per_mpx for part in parts if part.row.seconds_per_mpx is not None]
     converged = [part.converged for part in parts]
     row = replace(
