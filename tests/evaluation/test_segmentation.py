@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import f1_score, jaccard_score
 from torch import Tensor
 
+from fusionbench.classical.threshold import Threshold
 from fusionbench.errors import DataError
 from fusionbench.evaluation import Segmentation
 from fusionbench.evaluation.segmentation import of_target
@@ -64,6 +65,20 @@ def test_logits_of_one_channel_and_of_two_agree(tmp_path: Path) -> None:
     assert found.score(batch, one) == found.score(batch, two)
     counts = confusion_matrix(truth.flatten(), (one > 0).long().flatten(), 2)
     assert found.score(batch, one)["IoU"] == [of_target(counts)["IoU"]]
+
+
+def test_a_height_alone(tmp_path: Path) -> None:
+    row = {"height": {"title": "Height", "kind": "classical", "method": Threshold("height", 0.5)}}
+    found = Segmentation(
+        classes=["background", "building"], modalities={"height": "LiDAR"}, figures={"scenes": 0}, baselines=row
+    )
+    found.begin(["test"], tmp_path, "method")
+    truth = torch.tensor([[0, 1], [1, 0]])
+    batch = {"height": torch.tensor([[[[0.4, 0.6], [0.2, 0.9]]]]), "target": truth[None], "scene": ["a"]}
+    found.observe("test", batch, torch.zeros(1, 2, 2, 2), None)
+    values = {row.method: row.values for row in found._seen[0].rows}
+    assert values["height"]["IoU"] == pytest.approx(100 / 3)
+    assert values["height"]["OA"] == 50
 
 
 def test_what_is_no_mask(tmp_path: Path) -> None:
