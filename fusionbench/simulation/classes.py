@@ -24,10 +24,11 @@ from fusionbench.simulation.lidar import simulate_lidar
 from fusionbench.simulation.noise import stream
 from fusionbench.simulation.radar import simulate_polsar, simulate_sar
 from fusionbench.simulation.scene import Scene
-from fusionbench.simulation.spectral import noisy, observe_bands, scene_for
+from fusionbench.simulation.spectral import mean, noisy, observe_bands, scene_for, whole
 
 FINER = 4  # scene pixels per pixel of the labels: so pixels mix
 SNR_HS, SNR_MS = (80.0, 250.0), (100.0, 200.0)
+CLEAR, DIM = 0.7, 0.6  # of a pixel must belong to its class, and may lie in shadow, where a map maker labels it
 MODALITIES = ("lidar", "ms", "sar", "polsar")
 MS_LEFT_OUT = ("water_vapour", "cirrus", "coastal")
 AERIAL = ("quickbird", ("red", "green", "blue", "nir"))
@@ -76,7 +77,7 @@ def simulate_classes(
         raise ConfigError(
             f"{', '.join([*wrong, legend])}: modalities are {', '.join(MODALITIES)}, legends {', '.join(LEGENDS)}"
         )
-    scene = scene_for(seed, size, gsd, finer, day)
+    scene = scene_for(seed, size, gsd, finer, day, scale=natural(gsd))
     rng = stream(seed, f"classes {legend}")
     made: dict[str, Any] = {"hs": _hs(scene, bands, gsd, size, snr)}
     meta = facts(scene) | {"gsd": gsd, "legend": legend}
@@ -84,7 +85,9 @@ def simulate_classes(
         found, told = _modality(scene, name, gsd, size)
         made |= found
         meta |= {f"{name}_{key}": value for key, value in told.items()}
-    kept, regions = label_regions(label_map(scene, gsd, size, legend), labelled, rng)
+    seen = label_map(scene, gsd, size, legend, CLEAR)
+    seen[mean(scene.shadow, whole(gsd / scene.pixel))[:size, :size] > DIM] = -1
+    kept, regions = label_regions(seen, labelled, rng)
     train, test = separated(kept, regions, rng)
     return made | {
         "labels": kept, "regions": regions, "train": train, "test": test, "names": LEGENDS[legend],
@@ -117,7 +120,7 @@ def simulate_unmixing(
     """
     bands, gsd = _bands_and_gsd(hs, gsd)
     groups = group_of(names)
-    scene = scene_for(seed, size, gsd, finer, day)
+    scene = scene_for(seed, size, gsd, finer, day, scale=natural(gsd))
     held = abundances(scene, gsd, size, groups)
     covered = held.sum(0, keepdims=True)
     spread = np.where(covered > 1e-3, held / np.maximum(covered, np.float32(1e-3)), np.float32(1 / len(groups)))
@@ -147,7 +150,7 @@ def simulate_extraction(
     Raises:
         ConfigError: no such target.
     """
-    scene = scene_for(seed, size, gsd, 2, day)
+    scene = scene_for(seed, size, gsd, 2, day, scale=natural(gsd))
     every = masks(scene, gsd, size)
     if target not in every:
         raise ConfigError(f"target={target}: one of {', '.join(every)}")
@@ -161,6 +164,11 @@ def simulate_extraction(
         "mask": every[target][0],
         "meta": facts(scene) | {"gsd": gsd, "target": target} | {f"lidar_{k}": v for k, v in lidar["meta"].items()},
     }  # fmt: skip
+
+
+def natural(gsd: float) -> float:
+    """Factor on the sizes of things: none up to 2.5 m, where a house still has pixels of its own."""
+    return max(1.0, gsd / 2.5) ** 0.85
 
 
 def above_ground(dsm: np.ndarray, gsd: float, reach: float = 40.0) -> np.ndarray:

@@ -261,8 +261,15 @@ def simulate_zones(
         "poi_maps": np.stack([maps[one] for one in cut]), "label": proportions.argmax(1).astype(np.int64),
         "proportions": proportions.astype(np.float32), "position": position.astype(np.int64), "names": FUNCTIONS,
         "poi_names": POINTS,
-        "meta": facts(town.scene) | {"gsd": gsd, "days": days, "by": by, "points": len(town.points)},
+        "meta": facts(town.scene) | {"gsd": gsd, "days": days, "by": by, "points": len(town.points)} | _told(town),
     }  # fmt: skip
+
+
+def _told(town: Town) -> dict[str, float]:
+    """How far points lie aside on average, m, and the share of them with a wrong type."""
+    off = np.linalg.norm(town.points[:, :2] - town.true_points[:, :2], axis=1) * town.scene.pixel
+    wrong = town.points[:, 2] != town.true_points[:, 2]
+    return {"points_off": round(float(off.mean()), 3), "points_of_wrong_type": round(float(wrong.mean()), 4)}
 
 
 def _cells(town: Town, series: np.ndarray, patch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -18,9 +18,9 @@ from fusionbench.simulation.streets import USES
 
 ANY = "*"
 STREET = "street"  # beside the keys of USES: a carriageway
-FLAT_ROOFS = "roof_concrete roof_gravel roof_bitumen roof_membrane solar_panel"
+FLAT_ROOFS = "roof_concrete roof_gravel"  # bitumen looks like asphalt: left out where roofs have classes by material
 PITCHED_ROOFS = "roof_tile_red roof_tile_brown roof_slate roof_rust"
-METAL_ROOFS = "roof_metal_grey roof_metal_blue roof_metal_green"
+METAL_ROOFS = "roof_metal_grey roof_metal_blue roof_metal_green roof_membrane"
 ASPHALT = "asphalt_new asphalt_old"
 WOODED = "forest wood heath"
 
@@ -31,15 +31,15 @@ RULES: Mapping[str, Rules] = {
         "lawn": ("lawn", ANY), "dry grass": ("dry_grass meadow", ANY), "shrub": ("shrub", ANY),
         "broadleaf tree": ("broadleaf_tree light_tree", ANY), "conifer": ("conifer_tree", ANY), "crop": ("crop", ANY),
         "bare soil": ("soil", ANY), "water": ("water", ANY), "street": (ASPHALT, ANY),
-        "parking lot": (f"{ASPHALT} vehicle", "parking halls"), "pavement": ("pavement", ANY),
-        "gravel": ("gravel", ANY),
+        "brick pavement": ("paving_brick", ANY),
+        "concrete": ("concrete road_paint", ANY), "gravel": ("gravel", ANY),
         "flat roof": (FLAT_ROOFS, ANY), "pitched roof": (PITCHED_ROOFS, ANY), "metal roof": (METAL_ROOFS, ANY),
     },
     "cover11": {
         "tree": ("tree", ANY), "shrub": ("shrub", ANY), "lawn": ("lawn", ANY), "dry grass": ("dry_grass meadow", ANY),
-        "bare soil": ("soil", ANY), "street": (ASPHALT, ANY), "parking lot": (f"{ASPHALT} vehicle", "parking halls"),
-        "pavement": ("pavement gravel", ANY), "flat roof": (f"{FLAT_ROOFS} {METAL_ROOFS}", ANY),
-        "pitched roof": (PITCHED_ROOFS, ANY), "water": ("water", ANY),
+        "bare soil": ("soil", ANY), "street": (ASPHALT, ANY), "pavement": ("pavement gravel", ANY),
+        "flat roof": (FLAT_ROOFS, ANY),
+        "metal roof": (METAL_ROOFS, ANY), "pitched roof": (PITCHED_ROOFS, ANY), "water": ("water", ANY),
     },
     "cover6": {
         "wood": ("tree shrub", ANY),  "building": ("roof", ANY),
@@ -72,8 +72,9 @@ def _table(legend: str) -> np.ndarray:
     table = np.full((len(library()), len(USES) + 1), -1, np.int16)
     streets = [STREET]
     for index, (cover, use) in enumerate(RULES[legend].values()):
-        words = cover.split()
-        rows = [cover == ANY or m.name in words or m.category in words for m in library()]
+        words = set(cover.split())
+        kinds = words - set(labels())  # a word that names a material and a class of them means the material
+        rows = [cover == ANY or m.name in words or m.category in kinds for m in library()]
         columns = [(use == ANY) or (name in use.split()) for name in [*USES, *streets]]
         table[np.ix_(rows, columns)] = index
     return table
@@ -105,8 +106,8 @@ def shares(scene: Scene, gsd: float, size: int, table: np.ndarray, count: int) -
     return out
 
 
-def label_map(scene: Scene, gsd: float, size: int, legend: str) -> np.ndarray:
-    """[size, size] int16: the class that holds more than half of a pixel, -1 where none does.
+def label_map(scene: Scene, gsd: float, size: int, legend: str, least: float = 0.5) -> np.ndarray:
+    """[size, size] int16: the class that holds more than ``least`` of a pixel, -1 where none does.
 
     Raises:
         ConfigError: an unknown legend.
@@ -114,7 +115,7 @@ def label_map(scene: Scene, gsd: float, size: int, legend: str) -> np.ndarray:
     if legend not in RULES:
         raise ConfigError(f"legend={legend}: one of {', '.join(RULES)}")
     held = shares(scene, gsd, size, _table(legend), len(RULES[legend]))
-    return np.where(held.max(0) > 0.5, held.argmax(0), -1).astype(np.int16)
+    return np.where(held.max(0) > least, held.argmax(0), -1).astype(np.int16)
 
 
 def masks(scene: Scene, gsd: float, size: int) -> dict[str, np.ndarray]:

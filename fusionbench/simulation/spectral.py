@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,14 +13,22 @@ from fusionbench.errors import ConfigError
 from fusionbench.sensors import Band, spectrometer
 from fusionbench.simulation.light import Atmosphere, solar_irradiance
 from fusionbench.simulation.materials import WAVELENGTHS, library
+from fusionbench.simulation.noise import cascade, stream
 from fusionbench.simulation.observe import STRIP, with_vehicles
 from fusionbench.simulation.optics import blur, gaussian_taps, halve, sample
 from fusionbench.simulation.scene import Scene, build_scene
 
 FULL = 10000.0  # DN of reflectance 1
 FINE = np.arange(350.0, 2526.0, 2.0)  # nm, fine enough for narrow bands
-MOST = 32  # basis spectra
-LEFT = 1e-4  # of the spectra's norm may stay unexplained
+# too narrow for the bands of a guide, nm and standard deviation: carotenoids, chlorophyll b, iron oxides, where the red
+# edge lies; beyond 1 um lignin, hydrocarbons, cellulose, clay, carbonate
+FEATURES = (
+    (455, 12), (495, 12), (535, 14), (590, 14), (640, 12), (702, 12), (775, 18), (870, 25), (1180, 25), (1730, 25),
+    (2100, 30), (2205, 20), (2330, 25),
+)  # fmt: skip
+DEPTH = 0.11  # standard deviation of a feature's depth, relative
+MOST = 48  # basis spectra
+LEFT = 3e-4  # of the spectra's norm may stay unexplained
 PARTS = ("reflectance", "first", "second")
 
 
@@ -28,8 +38,8 @@ class Spectra:
 
     Args:
         basis: [K, B] float32.
-        lit, shaded: [3, M, K] coefficients of each material's mean and two shape components (see ``materials``) in
-            direct and in sky light.
+        lit, shaded: [4, M, K] coefficients of each material's mean, its two shape components (see ``materials``) and
+            its narrow features in direct and in sky light.
         product: [M, M, 2, K] of light reflected twice between two materials, in direct and in sky light.
         path: [B] float32 DN that the air adds.
     """
@@ -81,7 +91,8 @@ def spectra_of(bands: Sequence[Band], air: Atmosphere, product: str) -> Spectra:
     if product not in ("reflectance", "radiance"):
         raise ConfigError(f"product={product}: must be reflectance or radiance")
     fine, nodes = band_weights(bands)
-    curves = np.array([[getattr(m, part) for m in library()] for part in PARTS]) @ nodes.T  # [3, M, B]
+    parts = np.array([[getattr(m, part) for m in library()] for part in PARTS])
+    curves = np.concatenate([parts, narrow_features()[None]]) @ nodes.T  # [4, M, B]
     sky = fine @ air.diffuse(FINE)
     through = fine @ air.transmittance(FINE) if product == "radiance" else np.ones(len(bands))
     path = fine @ air.path(FINE) if product == "radiance" else np.zeros(len(bands))
@@ -98,6 +109,23 @@ def spectra_of(bands: Sequence[Band], air: Atmosphere, product: str) -> Spectra:
     return Spectra(
         basis.astype(np.float32), lit, shaded, 2 * np.stack(both, 2), np.round(path * FULL, 3).astype(np.float32)
     )
+
+
+@lru_cache(maxsize=1)
+def narrow_features() -> np.ndarray:
+    """[M, L] change of reflectance by FEATURES, one standard deviation: how deep each is differs by material."""
+    bumps = np.exp(-0.5 * np.stack([(WAVELENGTHS - center) / width for center, width in FEATURES]) ** 2)
+    at = [int(np.abs(WAVELENGTHS - center).argmin()) for center, _ in FEATURES]
+    depths = stream(0, "narrow features").normal(0, DEPTH, (len(library()), len(FEATURES)))
+    return np.round((depths * np.array([m.reflectance[at] for m in library()])) @ bumps, 6)
+
+
+@lru_cache(maxsize=2)
+def _features_of(seed: int, size: int, blocks: int) -> tuple[np.ndarray, np.ndarray]:
+    """How strong the narrow features are: one number per block, and a map on top, both with standard deviation 0.7."""
+    rng = stream(seed, "narrow features")
+    top = max(2, int(math.log2(size)) - 3)
+    return rng.normal(0, 0.7, blocks).astype(np.float32), cascade(rng, size, size, {top: 0.5, max(top - 2, 1): 0.5})
 
 
 def coefficients(scene: Scene, spectra: Spectra, box: int, moment: int | None = None) -> np.ndarray:
@@ -117,10 +145,12 @@ def coefficients(scene: Scene, spectra: Spectra, box: int, moment: int | None = 
     labels = (scene.first, scene.second) if moment is None else with_vehicles(scene, moment)
     strip = max(box, STRIP // box * box)
     materials = spectra.lit.shape[1]
+    by_block, patches = _features_of(scene.seed, size, len(scene.uses))
     for start in range(0, size, strip):
         rows = slice(start, min(start + strip, size))
         first, second = (one[rows].astype(np.intp) for one in labels)
         mix, aged, tinted = scene.mix[rows], scene.aged[rows], scene.tinted[rows]
+        narrow = by_block.take(scene.block[rows]) + patches[rows]
         direct, sky = scene.direct[rows] * scene.bright[rows], scene.sky[rows] * scene.bright[rows]
         some = np.nonzero(scene.bilinear[rows] * (first != second))
         pairs = (first * materials + second)[some]
@@ -132,6 +162,7 @@ def coefficients(scene: Scene, spectra: Spectra, box: int, moment: int | None = 
                 value += a
                 value += tables[1, :, k].take(first) * aged
                 value += tables[2, :, k].take(first) * tinted
+                value += tables[3, :, k].take(first) * narrow
                 value[some] += spectra.product[:, :, which, k].ravel().take(pairs) * scene.bilinear[rows][some]
                 value *= light
                 total += value
@@ -148,16 +179,22 @@ def mean(image: np.ndarray, box: int) -> np.ndarray:
 
 
 def scene_for(
-    seed: int, size: int, gsd: float, finer: int = 2, day: int | None = None, displacement: float = 0.0
+    seed: int,
+    size: int,
+    gsd: float,
+    finer: int = 2,
+    day: int | None = None,
+    displacement: float = 0.0,
+    scale: float | None = None,
 ) -> Scene:
-    """A scene large enough for ``size`` px of ``gsd`` m, its grid ``finer`` times finer.
+    """A scene large enough for ``size`` px of ``gsd`` m, its grid ``finer`` times finer; see ``scene.build_scene``.
 
     Raises:
         ConfigError: a negative seed or a size below 16.
     """
     if seed < 0 or size < 16:
         raise ConfigError(f"simulate: seed={seed}, size={size}: the seed must be 0 or above, the size 16 px or above")
-    return build_scene(seed, -(-size * finer // 16) * 16, gsd / finer, displacement, day)
+    return build_scene(seed, -(-size * finer // 16) * 16, gsd / finer, displacement, day, scale=scale)
 
 
 def observe_bands(

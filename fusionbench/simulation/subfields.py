@@ -1,0 +1,276 @@
+"""Is the simulated world a fair test for the other sub-fields? Their statistics beside the ranges asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from fusionbench.errors import ConfigError
+from fusionbench.sensors import load_sensor
+from fusionbench.simulation.check import SEEDS, Finding
+from fusionbench.simulation.classes import simulate_classes
+from fusionbench.simulation.clouds import simulate_cloudy
+from fusionbench.simulation.hs_pair import simulate_hs_pair
+from fusionbench.simulation.human import FUNCTIONS, simulate_zones
+from fusionbench.simulation.labels import abundances
+from fusionbench.simulation.materials import CLASSES, categories, library
+from fusionbench.simulation.radar import simulate_sar
+from fusionbench.simulation.spectral import hs_bands, observe_bands, scene_for
+
+Row = dict[str, float]
+Score = Callable[[Mapping[str, Any]], Row]
+TRAINING = (113, 114, 117, 118)  # scenes with every class of cover, without the landscape "wild"
+PRESENT = 5e-4  # of the area: materials that cover less are no end-members of a scene
+TREES, SAMPLES = 100, 150  # of a random forest; labelled pixels of a class and scene
+WHOLE_RANGE = hs_bands(420, 2400, 150)
+VISIBLE = hs_bands(400, 1000, 60)
+
+# sub-field -> statistic -> lowest and highest value of its mean over scenes
+RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "hs": {
+        "snr_lowest": (50, 300), "snr_highest": (50, 300), "psf_off": (0.0, 0.1), "srf_off": (0.001, 0.2),
+        "one_end_member_residual": (0.05, 0.20), "ten_components": (0.999, 1.0), "end_members_never_pure": (0.5, 1.0),
+        "guide_shift": (0.24, 0.26), "guide_gain_off": (0.02, 0.05), "guide only / CNMF": (1.5, 20.0),
+    },
+    "classification": {
+        "HS": (0.70, 0.90), "LiDAR": (0.35, 0.65), "LiDAR adds to HS": (0.03, 0.12), "SAR adds to MS": (0.01, 0.06),
+        "vertical_sd": (0.05, 0.15), "horizontal_shift": (0.25, 0.5), "voids": (0.01, 0.03),
+    },
+    "sar": {
+        "R2_lowest": (0.10, 0.45), "R2_highest": (0.10, 0.45), "incidence": (35, 40), "looks": (4, 5), "days": (1, 12),
+        "VV_less_VH": (4.0, 10.0),
+    },
+    "clouds": {
+        "cover_lowest": (0.2, 0.6), "cover_highest": (0.2, 0.6), "thin_transmittance_blue": (0.3, 0.9),
+        "thin_transmittance_swir": (0.3, 0.95), "clear_MAE": (0.005, 0.015), "days": (0, 10),
+    },
+    "urban": {
+        "image": (0.60, 0.80), "series": (0.60, 0.80), "image adds to series": (0.03, 0.12),
+        "blocks_without_points": (0.2, 0.7), "points_off": (10, 30), "points_of_wrong_type": (0.05, 0.15),
+        "mixed_blocks": (0.1, 0.5),
+    },
+}  # fmt: skip
+
+
+def run(subfield: str, seeds: Sequence[int] = SEEDS, size: int = 128, score: Score | None = None) -> list[Finding]:
+    """Simulate a sub-field's test scenes, measure them, and hold each mean against its range.
+
+    Args:
+        subfield: key of CHECKS.
+        seeds: one scene each.
+        size: px.
+        score: gives further numbers of a HS pair, such as what fusion without training reaches.
+
+    Returns:
+        one finding per statistic.
+
+    Raises:
+        ConfigError: an unknown sub-field.
+    """
+    if subfield not in CHECKS:
+        raise ConfigError(f"no check of {subfield!r}; there are {', '.join(CHECKS)}")
+    found = CHECKS[subfield](seeds, size, score)
+    return [Finding(name, value, None, RANGES[subfield].get(name)) for name, value in found.items()]
+
+
+def _means(rows: Sequence[Row]) -> Row:
+    return {
+        name: float(np.mean([row[name] for row in rows if name in row]))
+        for name in dict.fromkeys(n for r in rows for n in r)
+    }
+
+
+def _hs(seeds: Sequence[int], size: int, score: Score | None) -> Row:
+    """Spectra, instruments, and how far the guide alone gets."""
+    rows = []
+    for seed in seeds:
+        pair = simulate_hs_pair(WHOLE_RANGE, seed, size, 4, load_sensor("landsat8_oli"), "two_sensor", gsd=2.5)
+        meta, target = pair["meta"], pair["target"].reshape(len(WHOLE_RANGE), -1).astype(np.float64)
+        held = abundances(scene_for(seed, size // 4, 10.0, 8), 10.0, size // 4, [(m.name,) for m in library()])
+        held = held[held.mean((1, 2)) > PRESENT]
+        rows.append({
+            "snr_lowest": min(meta["snr"]), "snr_highest": max(meta["snr"]),
+            "psf_off": max(abs(width / meta["psf_fwhm_nominal"] - 1) for width in meta["psf_fwhm"]),
+            "srf_off": float(np.abs(pair["srf"] - pair["srf_nominal"]).sum(1).mean() / 2),
+            "one_end_member_residual": _residual(seed, size), "ten_components": _explained(target, 10),
+            "end_members_never_pure": float((held.max((1, 2)) <= 0.95).mean()),
+            "guide_shift": float(np.hypot(*meta["shift"])) / meta["ratio"],
+            "guide_gain_off": float(np.abs(np.array(meta["gain"]) - 1).mean()),
+            **(score(pair) if score is not None else {}),
+        })  # fmt: skip
+    return _means(rows)
+
+
+def _explained(spectra: np.ndarray, count: int) -> float:
+    """Share of the variance of [B, n] spectra in their first principal components."""
+    centred = spectra - spectra.mean(1, keepdims=True)
+    values = np.linalg.eigvalsh(centred @ centred.T)[::-1]
+    return float(values[:count].sum() / values.sum())
+
+
+def _residual(seed: int, size: int) -> float:
+    """What one end-member per class leaves of pure sunlit spectra, scaled as suits each pixel best."""
+    scene = scene_for(seed, size, 2.5, 1)
+    image = observe_bands(scene, WHOLE_RANGE, 2.5, size).reshape(len(WHOLE_RANGE), -1)
+    kinds = categories()[scene.first][:size, :size].ravel()
+    pure = ((scene.mix < 0.15) & (scene.shadow < 0.1))[:size, :size].ravel()
+    left = total = 0.0
+    for kind in np.unique(kinds[pure]):
+        spectra = image[:, pure & (kinds == kind)].astype(np.float64)
+        end = spectra.mean(1, keepdims=True)
+        scaled = end * ((end * spectra).sum(0) / (end**2).sum())
+        left += float(((spectra - scaled) ** 2).sum())
+        total += float((spectra**2).sum())
+    return (left / total) ** 0.5
+
+
+def _classification(seeds: Sequence[int], size: int, score: Score | None) -> Row:
+    """Overall accuracies of pixel-wise random forests that learnt on other scenes."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    def scene(seed: int) -> dict[str, Any]:
+        return simulate_classes(VISIBLE, seed, size, modalities=("lidar", "ms", "polsar"), gsd=2.5)
+
+    training, tests = [scene(seed) for seed in TRAINING], [scene(seed) for seed in seeds]
+    rng = np.random.default_rng(0)
+    picked = []
+    for one in training:
+        labels = one["labels"].ravel()
+        places = [rng.permutation(np.flatnonzero(labels == kind))[:SAMPLES] for kind in np.unique(labels[labels >= 0])]
+        picked.append(np.concatenate(places))
+
+    def accuracy(*names: str) -> float:
+        def features(one: Mapping[str, Any], places: np.ndarray) -> np.ndarray:
+            return np.concatenate([one[name].reshape(len(one[name]), -1)[:, places].T for name in names], 1)
+
+        seen = np.concatenate([features(one, places) for one, places in zip(training, picked, strict=True)])
+        answers = np.concatenate([one["labels"].ravel()[at] for one, at in zip(training, picked, strict=True)])
+        forest = RandomForestClassifier(TREES, random_state=0).fit(seen, answers)
+        scores = []
+        for one in tests:
+            places = np.flatnonzero(one["labels"].ravel() >= 0)
+            scores.append(float((forest.predict(features(one, places)) == one["labels"].ravel()[places]).mean()))
+        return float(np.mean(scores))
+
+    hs, ms = accuracy("hs"), accuracy("ms")
+    told = [one["meta"] for one in tests]
+    return {
+        "HS": hs, "LiDAR": accuracy("lidar"), "LiDAR adds to HS": accuracy("hs", "lidar") - hs, "MS": ms,
+        "SAR adds to MS": accuracy("ms", "polsar") - ms,
+        "vertical_sd": float(np.mean([one["lidar_vertical_sd"] for one in told])),
+        "horizontal_shift": float(np.mean([np.hypot(*one["lidar_shift"]) for one in told])),
+        "voids": float(np.mean([one["lidar_voids"] for one in told])),
+    }  # fmt: skip
+
+
+def _sar(seeds: Sequence[int], size: int, score: Score | None) -> Row:
+    """How well radar alone predicts an optical image of land."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    rows = []
+    bands = [band for band in load_sensor("sentinel2").bands if band.name != "cirrus"]
+    for seed in seeds:
+        scene = scene_for(seed, size, 10.0)
+        radar = simulate_sar(scene, 10.0, size)
+        power = 10 ** (radar["sar"].astype(np.float64) / 10)
+        smooth = 10 * np.log10(np.stack([ndimage.uniform_filter(one, 5) for one in power]))
+        around = [np.roll(smooth, (dy, dx), (1, 2)) for dy in (-3, 0, 3) for dx in (-3, 0, 3)]
+        features = np.concatenate(around).reshape(18, -1).T
+        image = observe_bands(scene, bands, 10.0, size).reshape(len(bands), -1)
+        land = (categories()[scene.first[::2, ::2]] != CLASSES.index("water"))[:size, :size].ravel()
+        column = np.tile(np.arange(size), size) // max(size // 8, 1)
+        learn, test = land & (column % 2 == 0), land & (column % 2 == 1)
+        forest = RandomForestRegressor(60, random_state=0, min_samples_leaf=5, max_samples=min(4000, int(learn.sum())))
+        forest.fit(features[learn], image[:, learn].T)
+        predicted = forest.predict(features[test]).T
+        wanted = image[:, test]
+        scores = 1 - ((predicted - wanted) ** 2).sum(1) / ((wanted - wanted.mean(1, keepdims=True)) ** 2).sum(1)
+        meta = radar["meta"]
+        rows.append({
+            "R2_lowest": float(scores.min()), "R2_highest": float(scores.max()), "incidence": meta["incidence"],
+            "looks": meta["looks"], "days": meta["days"],
+            "VV_less_VH": float((radar["sar"][0] - radar["sar"][1]).mean()),
+        })  # fmt: skip
+    return _means(rows)
+
+
+def _clouds(seeds: Sequence[int], size: int, score: Score | None) -> Row:
+    """Cover, thin clouds, and how far two clear dates lie apart."""
+    rows = []
+    for seed in seeds:
+        made = simulate_cloudy(seed, size)
+        depth, free = made["thickness"][0], (made["cloud"][0] == 0) & (made["shadow"][0] == 0)
+        thin = (depth > 0.105) & (depth < 1.2)
+        rows.append({
+            "cover": made["meta"]["cover"], "thick": made["meta"]["thick"],
+            "thin_transmittance_blue": float(np.exp(-1.05 * depth[thin]).mean()),
+            "thin_transmittance_swir": float(np.exp(-0.47 * depth[thin]).mean()),
+            "clear_MAE": float(np.abs(made["cloudy"] - made["clear"])[:, free].mean() / 1e4),
+            "nearby_MAE": float(np.abs(made["nearby"] - made["clear"]).mean() / 1e4),
+            "days": float(made["meta"]["days"]),
+        })  # fmt: skip
+    covers = [row["cover"] for row in rows]
+    return {"cover_lowest": min(covers), "cover_highest": max(covers)} | _means(rows)
+
+
+def _urban(seeds: Sequence[int], size: int, score: Score | None) -> Row:
+    """Accuracies of random forests on series and on simple features of images, learnt in other towns."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    side = 6 * size
+    training, tests = (
+        [simulate_zones(seed, side) for seed in some] for some in ((*TRAINING, 121, 122, 125, 126), seeds)
+    )
+    looks = {"image": _image_features, "series": _series_features}
+
+    def accuracy(*names: str) -> float:
+        def features(some: Sequence[Mapping[str, Any]]) -> np.ndarray:
+            return np.concatenate([np.concatenate([looks[name](town) for town in some]) for name in names], 1)
+
+        answers, wanted = (np.concatenate([town["label"] for town in some]) for some in (training, tests))
+        forest = RandomForestClassifier(3 * TREES, random_state=0).fit(features(training), answers)
+        return float((forest.predict(features(tests)) == wanted).mean())
+
+    series = accuracy("series")
+    empty = np.concatenate([town["poi"].sum(1) == 0 for town in tests])
+    mixed = np.concatenate([town["proportions"].max(1) < 1 for town in tests])
+    rows = _means(
+        [{key: float(value) for key, value in town["meta"].items() if key.startswith("points_")} for town in tests]
+    )
+    return {
+        "image": accuracy("image"), "series": series, "image adds to series": accuracy("series", "image") - series,
+        "blocks_without_points": float(empty.mean()), "mixed_blocks": float(mixed.mean()), **rows,
+        "functions": float(len(FUNCTIONS)),
+    }  # fmt: skip
+
+
+def _series_features(town: Mapping[str, Any]) -> np.ndarray:
+    total = town["activity"].sum(1, keepdims=True) + 1
+    return np.concatenate([town["activity"] / total, np.log(total)], 1)
+
+
+def _image_features(town: Mapping[str, Any]) -> np.ndarray:
+    """Colours and their differences over distances, standardised over the town: [n, features]."""
+    image = np.log1p(town["image"])
+    parts = [image.mean((2, 3)), image.std((2, 3))]
+    colours = np.concatenate([image, image[:, :1] - image[:, 1:2], image[:, 2:] - image[:, 1:2]], 1)
+    parts += list(np.percentile(colours, (5, 25, 50, 75, 95), (2, 3)))
+    for apart in (1, 2, 4, 8, 16):
+        down, along = (
+            np.abs(d) for d in (image[:, :, apart:] - image[:, :, :-apart], image[..., apart:] - image[..., :-apart])
+        )
+        parts += [
+            np.sort(np.stack([down.mean((2, 3)), along.mean((2, 3))]), 0).transpose(1, 0, 2).reshape(len(image), -1)
+        ]
+    spectrum = np.abs(np.fft.fft2(image[:, 1] - image[:, 1].mean((1, 2), keepdims=True)))[:, :32, :32]
+    parts.append(np.log1p(spectrum.reshape(len(image), 8, 4, 8, 4).mean((2, 4))).reshape(len(image), -1))
+    found = np.concatenate(parts, 1)
+    return (found - found.mean(0)) / (found.std(0) + 1e-6)
+
+
+CHECKS: Mapping[str, Callable[[Sequence[int], int, Score | None], Row]] = {
+    "hs": _hs, "classification": _classification, "sar": _sar, "clouds": _clouds, "urban": _urban,
+}  # fmt: skip
