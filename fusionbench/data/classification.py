@@ -209,7 +209,16 @@ class PixelDataModule(SceneDataModule[Mapping[str, Any]]):
         self.simulation = dict(simulation or {})
         self.train_on = "train"
         if self.simulated:
+            from fusionbench.simulation import LEGENDS
+
             self.check_seeds(self.simulation)
+            legend = str(self.simulation.get("legend"))
+            if len(LEGENDS.get(legend, ())) != len(self.classes):
+                names = ", ".join(f"{key} ({len(value)})" for key, value in LEGENDS.items())
+                raise ConfigError(
+                    f"data.simulation.legend={legend}: the data set has {len(self.classes)} classes; legends: {names}"
+                )
+            self.classes = list(LEGENDS[legend])
         elif self.entry.get("pixels") and (window != 1 or self.settings.by in ("disjoint", "published")):
             raise ConfigError(
                 f"data={name} holds pixels without positions: data.window=1 (is {window}), data.split.by=runs or leaky "
@@ -228,7 +237,7 @@ class PixelDataModule(SceneDataModule[Mapping[str, Any]]):
         jobs: list[tuple[Job, Mapping[str, Any]]] = []
         for seed in self.simulation.get(subset) or ():
             settings = {k: v for k, v in self.simulation.items() if k not in ("train", "val", "test", "samples")}
-            settings |= {"channels": self.channels, "classes": self.classes}
+            settings |= {"channels": {role: self.channels[role] for role in self.roles}}
             write = WriteSimulated(settings, int(seed), self.roles, self.derived)
             code = cache.code_digest((*CODE, "fusionbench.data.simulated_pixels", *SIMULATION_CODE))
             jobs.append((Job(f"{self.name}-{seed}", cache.digest(asdict(write) | {"code": code}), write), {}))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fusionbench.errors import ConfigError
+from fusionbench.imaging.profiles import area_profile
 
 
 def simulated_scene(settings: Mapping[str, Any], seed: int, roles: Sequence[str]) -> dict[str, np.ndarray]:
@@ -16,25 +17,23 @@ def simulated_scene(settings: Mapping[str, Any], seed: int, roles: Sequence[str]
     Args:
         settings: ``size`` px, ``gsd`` m, ``legend`` (`fusionbench.simulation.LEGENDS`), ``labelled``: share of pixels
             with a label; ``hs``: ``low``, ``high`` nm and ``snr``; ``products``: every other role -> ``{product,
-            bands}`` of `simulate_classes`; ``shuffle``: roles taken from the scene of another seed (a test: what they
-            add must vanish); ``channels`` and ``classes`` of the data set.
+            bands}`` of `simulate_classes`, or the product ``height``, LiDAR's first returns above the ground that is
+            estimated from them, or ``height_profile``, its attribute profile; ``shuffle``: roles taken from the scene
+            of another seed (a test: what they add must vanish); ``channels`` of the data set.
         seed: of the scene.
         roles: of the data set.
 
     Raises:
-        ConfigError: a role without a product, or classes that are not the legend's.
+        ConfigError: a role without a product, or one of another number of bands.
     """
-    from fusionbench.simulation import LEGENDS, hs_bands, simulate_classes
+    from fusionbench.simulation import hs_bands, simulate_classes
+    from fusionbench.simulation.classes import above_ground, natural
 
     products: Mapping[str, Mapping[str, Any]] = settings.get("products") or {}
     absent = [role for role in roles if role != "hs" and role not in products]
     if absent:
         raise ConfigError(f"data.simulation.products: says nothing of {', '.join(absent)}")
     legend = str(settings["legend"])
-    if len(LEGENDS[legend]) != len(settings["classes"]):
-        raise ConfigError(
-            f"data.simulation.legend={legend}: {len(LEGENDS[legend])} classes, the data have {len(settings['classes'])}"
-        )
     channels, hs = settings["channels"], settings["hs"]
     found = simulate_classes(
         hs_bands(float(hs["low"]), float(hs["high"]), int(channels["hs"])),
@@ -47,6 +46,12 @@ def simulated_scene(settings: Mapping[str, Any], seed: int, roles: Sequence[str]
         labelled=float(settings.get("labelled", 0.3)),
     )
     arrays = {"hs": found["hs"]}
+    if "lidar" in found:
+        found["height"] = above_ground(found["lidar"][0], float(settings["gsd"]) / natural(float(settings["gsd"])))[
+            None
+        ]
+    if any(node["product"] == "height_profile" for node in products.values()):
+        found["height_profile"] = area_profile(found["height"][0])
     for role, node in products.items():
         raster = np.asarray(found[str(node["product"])], np.float32)
         arrays[role] = raster if node.get("bands") is None else raster[list(node["bands"])]
@@ -64,4 +69,4 @@ def simulated_scene(settings: Mapping[str, Any], seed: int, roles: Sequence[str]
 
 
 def _modality(product: str) -> str:
-    return "lidar" if product == "ndsm" else product
+    return "lidar" if product.startswith("height") else product

@@ -106,6 +106,7 @@ class Classification(SceneEvaluator):
     def prepare(self, datamodule: Any, fuse: Fuse, at_ratio: Callable[[int], Fuse]) -> None:
         """See `Evaluator.prepare`: reference classifiers are fitted to the training pixels."""
         self._data, self._fuse, self._regime = datamodule, fuse, getattr(fuse, "__self__", None)
+        self.classes = list(datamodule.classes)  # of simulated scenes: the legend's
         rows = {key: row for key, row in self.baselines.items() if hasattr(row.method, "fit")}
         if not rows:
             return
