@@ -14,6 +14,7 @@ from fusionbench.networks.fitting import linear_fall, set_rate
 def test_support_is_the_run_from_first_to_last_response() -> None:
     rows = torch.tensor([[0.0, 1, 0, 2, 0], [0, 0, 0, 0, 3]])
     assert response_support(rows) == response_support(rows[None]) == [[1, 3], [4, 4]]
+    assert response_support(rows + 1e-4) == [[1, 3], [4, 4]]  # tails
     with pytest.raises(DataError, match="band 1 of the guide responds to none of the 5 bands"):
         response_support(rows.clamp(max=2) - torch.tensor([[0.0], [2]]))
 

@@ -12,21 +12,22 @@ from torch.nn.functional import conv2d, pad
 from fusionbench.errors import DataError
 from fusionbench.imaging.borders import extend
 
-INITIAL = ("uniform", "gaussian")
+TAIL = 1e-3
 
 
 def response_support(srf: Tensor) -> list[list[int]]:
     """First and last HS band to which each guide band responds, both included.
 
     Args:
-        srf: [b,B] or [1,b,B]; what lies above 0 is response.
+        srf: [b,B] or [1,b,B]; what lies above a thousandth of a guide band's peak is response (the published rule,
+            above 0, suits tables that end, not curves with tails).
 
     Raises:
         DataError: a guide band without response.
     """
     spans = []
     for number, row in enumerate(srf.reshape(-1, srf.shape[-1])):
-        bands = row.gt(0).nonzero().flatten()
+        bands = row.gt(TAIL * row.max().clamp_min(0)).nonzero().flatten()
         if len(bands) == 0:
             raise DataError(f"srf: band {number} of the guide responds to none of the {len(row)} bands of lr")
         spans.append([int(bands[0]), int(bands[-1])])
