@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
     from fusionbench.sensors import Sensor
 
-USAGE = "fusionbench simulate <sensor> out=<folder> [seed=0] [size=256], or fusionbench simulate --check [<sensor>]"
+USAGE = (
+    "fusionbench simulate <sensor> out=<folder> [seed=0] [size=256], or fusionbench simulate --check "
+    "[<sensor>|<sub-field>]"
+)
 KEYS = ("out", "seed", "size", "paths.data")
+SUBFIELD_SIZE = 128  # px of a sub-field's scenes
 LARGEST = 512  # px of a real scene's MS that the check looks at
 
 
@@ -34,6 +38,10 @@ def simulate(arguments: Sequence[str]) -> int:
         raise ConfigError(f"{' '.join([*unknown, *names[1:]])}: not understood; {USAGE}")
     size = _number(given, "size", 256)
     if "--check" in flags:
+        from fusionbench.simulation.subfields import CHECKS
+
+        if names and names[0] in CHECKS:
+            return _check_subfield(names[0], _number(given, "size", SUBFIELD_SIZE))
         return _check(names[0] if names else "worldview3", size, given.get("paths.data"))
     if not names or not given.get("out"):
         raise ConfigError(f"simulate needs a sensor and out=<folder>; {USAGE}")
@@ -82,12 +90,44 @@ def _check(name: str, size: int, real: str | None) -> int:
     findings = check.run(sensor, score, rows, size=size)
     if orders:
         findings.append(check.finding("order as real", _agreement(simulated, orders)))
-    screen.show(_table(sensor, findings, len(rows)))
+    screen.show(_table(sensor.title, findings, len(rows)))
     if not rows:
         screen.show(f"no real scenes in {_data(name, real)['folder']}: paths.data=<folder> says where they lie")
+    return _verdict(findings)
+
+
+def _verdict(findings: Sequence[Any]) -> int:
     failed = [one.name for one in findings if not one.passed]
     screen.show("every statistic lies in its range" if not failed else f"outside of its range: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def _check_subfield(name: str, size: int) -> int:
+    from fusionbench.simulation import check, subfields
+
+    screen.say(f"simulating {len(check.SEEDS)} scenes of {name}, {size}x{size} pixels")
+    findings = subfields.run(name, size=size, score=_hs_ladder if name == "hs" else None)
+    screen.show(_table(f"world for {name}", findings, 0))
+    return _verdict(findings)
+
+
+def _hs_ladder(pair: Mapping[str, Any]) -> dict[str, float]:
+    """SAM of fusion without training, and how much worse spectra predicted from the guide alone are than CNMF's."""
+    import numpy as np
+    import torch
+
+    from fusionbench.classical.hs_ms_fusion import CNMF, Bicubic, GuideRegression
+    from fusionbench.metrics.functional import sam
+
+    low, guide, target = (torch.from_numpy(pair[name].astype(np.float64))[None] for name in ("lr", "guide", "target"))
+    ratio = pair["meta"]["ratio"]
+    error = {}
+    for method in (Bicubic, GuideRegression, CNMF):
+        with torch.no_grad():
+            error[method.__name__] = float(sam(target, method(ratio).double()(low, guide)))
+    return {f"{name} SAM": value for name, value in error.items()} | {
+        "guide only / CNMF": error["GuideRegression"] / error["CNMF"]
+    }
 
 
 def _data(name: str, real: str | None) -> dict[str, Any]:
@@ -180,11 +220,11 @@ def _agreement(simulated: Sequence[Any], real: Sequence[Any]) -> float:
     return float(kendalltau(*order).statistic)
 
 
-def _table(sensor: Sensor, findings: Sequence[Any], real: int) -> Any:
+def _table(title: str, findings: Sequence[Any], real: int) -> Any:
     from rich.table import Table
 
     table = Table(
-        title=f"Simulated {sensor.title}, mean over scenes", title_justify="left", box=None, pad_edge=False,
+        title=f"Simulated {title}, mean over scenes", title_justify="left", box=None, pad_edge=False,
         header_style="bold",
     )  # fmt: skip
     for column in ("statistic", "simulated", f"real ({real} scenes)", "allowed", ""):

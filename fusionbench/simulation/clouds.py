@@ -19,7 +19,7 @@ from fusionbench.simulation.radar import simulate_sar
 from fusionbench.simulation.scene import Scene, build_scene
 from fusionbench.simulation.spectral import FULL, noisy, observe_bands
 
-COVER = (0.2, 0.6)
+COVER = (0.23, 0.56)
 THICK = 1.2  # optical depth (550 nm) that hides the ground
 BRIGHT = 0.62  # reflectance of a thick cloud at 550 nm
 BASE = (600.0, 2200.0)  # m, of clouds above the ground
@@ -42,7 +42,7 @@ def add_clouds(
         scene: whose sun casts the shadows.
         gsd: m.
         seed: of the clouds.
-        cover: share of pixels under clouds, above 0 and below 1; None: drawn, 0.2 to 0.6.
+        cover: share of pixels under clouds, above 0 and below 1; None: drawn, 0.23 to 0.56.
 
     Returns:
         ``image`` [B, n, n] float32 DN; ``thickness`` [1, n, n] float32 optical depth at 550 nm; ``cloud`` and

@@ -202,13 +202,13 @@ def _clouds(seeds: Sequence[int], size: int, score: Score | None) -> Row:
     rows = []
     for seed in seeds:
         made = simulate_cloudy(seed, size)
-        depth, free = made["thickness"][0], (made["cloud"][0] == 0) & (made["shadow"][0] == 0)
+        depth = made["thickness"][0]
         thin = (depth > 0.105) & (depth < 1.2)
         rows.append({
             "cover": made["meta"]["cover"], "thick": made["meta"]["thick"],
             "thin_transmittance_blue": float(np.exp(-1.05 * depth[thin]).mean()),
             "thin_transmittance_swir": float(np.exp(-0.47 * depth[thin]).mean()),
-            "clear_MAE": float(np.abs(made["cloudy"] - made["clear"])[:, free].mean() / 1e4),
+            "clear_MAE": float(np.abs(made["truth"] - made["clear"]).mean() / 1e4),
             "nearby_MAE": float(np.abs(made["nearby"] - made["clear"]).mean() / 1e4),
             "days": float(made["meta"]["days"]),
         })  # fmt: skip
