@@ -20,6 +20,7 @@ USAGE = (
 )
 KEYS = ("out", "seed", "size", "paths.data")
 SUBFIELD_SIZE = 128  # px of a sub-field's scenes
+LADDER = 64  # px of them that HS fusion without training is tried on
 LARGEST = 512  # px of a real scene's MS that the check looks at
 
 
@@ -119,8 +120,11 @@ def _hs_ladder(pair: Mapping[str, Any]) -> dict[str, float]:
     from fusionbench.classical.hs_ms_fusion import CNMF, Bicubic, GuideRegression
     from fusionbench.metrics.functional import sam
 
-    low, guide, target = (torch.from_numpy(pair[name].astype(np.float64))[None] for name in ("lr", "guide", "target"))
     ratio = pair["meta"]["ratio"]
+    sides = {"lr": LADDER // ratio, "guide": LADDER, "target": LADDER}
+    low, guide, target = (
+        torch.from_numpy(pair[name][:, :side, :side].astype(np.float64))[None] for name, side in sides.items()
+    )
     error = {}
     for method in (Bicubic, GuideRegression, CNMF):
         with torch.no_grad():
