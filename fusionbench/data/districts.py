@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +55,44 @@ class Split:
                 f"data.split: guard={self.guard}, val={self.val}: a guard of 0 m or more; val is a number of districts "
                 "above 0, with by=published a share between 0 and 1"
             )
+
+
+@dataclass(frozen=True)
+class TownSplit:
+    """Which towns of a data set test and validate; all others train.
+
+    Args:
+        test, val: their names, or how many: the last by name test, those before them validate.
+
+    Raises:
+        ConfigError: numbers below 1.
+    """
+
+    test: int | list[str] = 1
+    val: int | list[str] = 1
+
+    def __post_init__(self) -> None:
+        for key, value in (("test", self.test), ("val", self.val)):
+            if isinstance(value, int) and value < 1:
+                raise ConfigError(f"data.split.{key}={value}: names of towns, or 1 or more")
+
+    def subsets(self, towns: Sequence[str]) -> dict[str, list[str]]:
+        """Names of towns by subset.
+
+        Raises:
+            DataError: a name that is none, a town in two subsets, or none that trains.
+        """
+        left, found = sorted(towns), {}
+        for key, value in (("test", self.test), ("val", self.val)):
+            chosen = left[-value:] if isinstance(value, int) else list(value)
+            absent = [name for name in chosen if name not in left]
+            if absent:
+                raise DataError(f"data.split.{key}: {absent[0]} is none of {', '.join(left)}")
+            found[key] = chosen
+            left = [name for name in left if name not in chosen]
+        if not left:
+            raise DataError(f"data.split: {len(towns)} towns, none is left to train on")
+        return {"train": left, **found}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,22 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from fusionbench.data import cache
 from fusionbench.data.base import CachedPart, SceneDataModule
-from fusionbench.data.districts import DistrictSplit, Split, split_places
+from fusionbench.data.districts import DistrictSplit, Split, TownSplit, split_places
 from fusionbench.data.locate import SIMULATED
 from fusionbench.data.parts import SIMULATION_CODE, Job
+from fusionbench.data.readers.towns import IMAGE, PLACES, POINTS, SERIES, TownFiles
 from fusionbench.data.readers.user_density import Places, read_user_density
+from fusionbench.data.towns import simulated_town, town_of_files
 from fusionbench.errors import ConfigError
 
 Part = CachedPart[Mapping[str, Any]]
-SIMULATED_CODE = ("fusionbench.data.simulated_towns", *SIMULATION_CODE)
-CODE = ("fusionbench.data.places", "fusionbench.data.districts", "fusionbench.data.readers.user_density")
+CODE = (
+    "fusionbench.data.places",
+    "fusionbench.data.districts",
+    "fusionbench.data.towns",
+    "fusionbench.data.readers.towns",
+    "fusionbench.data.readers.user_density",
+)
 STANDARDISED = "activity"
 TARGETS = {"target": torch.int64, "mixture": torch.float32}
 
@@ -51,9 +58,22 @@ class WriteTown:
 
     def __call__(self, folder: Path) -> Mapping[str, Any]:
         """Write ``<role>.npy`` [n,...], ``target`` and ``mixture``; return facts."""
-        from fusionbench.data.simulated_towns import simulated_town
-
         return WritePlaces(simulated_town(self.settings, self.seed, self.roles))(folder)
+
+
+@dataclass(frozen=True)
+class WriteTownFiles:
+    """Reads the town of a folder and writes its places."""
+
+    files: TownFiles
+    roles: tuple[str, ...]
+    stretch: str
+    scale: float
+    by: str
+
+    def __call__(self, folder: Path) -> Mapping[str, Any]:
+        """Write ``<role>.npy`` [n,...] and ``target``; return facts."""
+        return WritePlaces(town_of_files(self.files, self.roles, self.stretch, self.scale, self.by))(folder)
 
 
 class Samples(Dataset):
@@ -111,7 +131,8 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
         channels: bands, kinds of points, steps of the series.
         classes: names of the classes.
         source, collection, entry, root: see `fusionbench.data.locate`.
-        split: see `Split`; of files.
+        split: see `Split`, and `TownSplit` of files in folders of towns.
+        stretch, scale: see `town_of_files`.
         simulation: seeds ``train``, ``val``, ``test``, and what `simulated_town` takes.
         towns: a training sample is a whole town; stages of a method may ask for it.
         batch_size, workers, seed, cache, run_dir: see `SceneDataModule`.
@@ -131,6 +152,8 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
         cache: str,
         split: Mapping[str, Any] | None = None,
         simulation: Mapping[str, Any] | None = None,
+        stretch: str = "none",
+        scale: float = 1.0,
         towns: bool = False,
         batch_size: int = 16,
         workers: int = 0,
@@ -150,7 +173,9 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
         self.roles, self.classes = tuple(roles), list(classes)
         self.channels = {role: int(count) for role, count in channels.items()}
         self.simulated, self.collection, self.root, self.towns = source == SIMULATED, collection, root, towns
-        self.settings, self.simulation = Split(**(split or {})), dict(simulation or {})
+        self.simulation, self.stretch, self.scale_of_images = dict(simulation or {}), stretch, scale
+        self.folders = bool((entry or {}).get("towns"))
+        self.settings = None if self.simulated else (TownSplit if self.folders else Split)(**(split or {}))
         if self.simulated:
             self.check_seeds(self.simulation)
         self._split: DistrictSplit | None = None
@@ -166,6 +191,8 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
     def split(self) -> DistrictSplit:
         """Which places of the files train, validate and test."""
         if self._split is None:
+            if not isinstance(self.settings, Split):
+                raise ConfigError(f"data={self.name}: towns are not split by places")
             self._split = split_places(self._read(), self.settings)
         return self._split
 
@@ -173,6 +200,8 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
         """See `SceneDataModule.jobs`."""
         if self.simulated:
             return [self._town(int(seed)) for seed in self.simulation.get(subset) or ()]
+        if self.folders:
+            return [self._folder(name) for name in self._town_split()[subset]]
         found: list[tuple[Job, Mapping[str, Any]]] = []
         for scene, places in self.split().subsets[subset].items():
             north_east = np.rint(places.metres[:, ::-1]).astype(np.float64)
@@ -181,10 +210,26 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
             found.append((Job(scene, key, WritePlaces(arrays)), {}))
         return found
 
+    def _town_split(self) -> dict[str, list[str]]:
+        if self.root is None:
+            raise ConfigError("data.root is missing: fusionbench.data.resolve_source finds it")
+        names = [folder.name for folder in Path(self.root).iterdir() if (folder / IMAGE).is_file()]
+        return self.settings.subsets(names) if isinstance(self.settings, TownSplit) else {}
+
+    def _folder(self, name: str) -> tuple[Job, Mapping[str, Any]]:
+        folder = Path(str(self.root)) / name
+        patch, steps = int(self.simulation["patch"]), self.channels["activity"] if STANDARDISED in self.roles else 0
+        files = TownFiles(folder, self.channels["image"], self.channels["poi"], steps, len(self.classes), patch)
+        write = WriteTownFiles(files, self.roles, self.stretch, self.scale_of_images, str(self.simulation["by"]))
+        present = [path for path in (folder / file for file in (IMAGE, POINTS, PLACES, SERIES)) if path.is_file()]
+        known = asdict(write) | {"files": {path.name: cache.file_digest(path) for path in present}}
+        known["files"] |= {key: value for key, value in asdict(files).items() if key != "folder"}
+        return Job(name, cache.digest(known | {"code": _code()}), write), {}
+
     def _town(self, seed: int) -> tuple[Job, Mapping[str, Any]]:
         settings = {k: v for k, v in self.simulation.items() if k not in ("train", "val", "test")}
         settings |= {"channels": self.channels, "classes": len(self.classes)}
-        key = cache.digest({"settings": settings, "seed": seed, "roles": self.roles, "code": _code(SIMULATED_CODE)})
+        key = cache.digest({"settings": settings, "seed": seed, "roles": self.roles, "code": _code(SIMULATION_CODE)})
         return Job(f"{self.name}-{seed}", key, WriteTown(settings, seed, self.roles)), {}
 
     @property
@@ -250,7 +295,7 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
 
     def notes(self) -> list[str]:
         """What a reader of the scores must know of the split."""
-        return [] if self.simulated else self.split().notes
+        return [] if self.simulated or self.folders else self.split().notes
 
     def told(self) -> None:
         """See `SceneDataModule.told`."""
@@ -264,7 +309,7 @@ class PlacesDataModule(SceneDataModule[Mapping[str, Any]]):
         for subset in ("train", "val", "test"):
             found[subset] = {part.name: len(part.entry.array("target")) for part in self.parts(subset)}
             found[f"{subset}_classes"] = self.counts(subset)
-        if not self.simulated:
+        if not self.simulated and not self.folders:
             found |= {"split": self.split().by, "places": self.split().rows, "notes": self.notes()}
         return found
 

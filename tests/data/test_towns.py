@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from fusionbench.data import simulated_towns
+from fusionbench.data import towns
+from fusionbench.data.districts import TownSplit
+from fusionbench.data.readers.towns import TownFiles, read_town
 from fusionbench.errors import ConfigError, DataError
 from fusionbench.networks.geospatial_big_data import UnifiedDLUFZ
 
 from . import composing
+from .twins_places import write_towns
 
 SMALL = ("data.simulation.size=192", "data.simulation.patch=32", "data.simulation.train=[111]")
 SMALL += ("data.simulation.val=[]", "data.simulation.test=[311]", "data.batch_size=4")
@@ -53,7 +56,7 @@ def test_training_batches_are_places_or_towns(ufz: Any) -> None:
 
 def test_windows_are_stretched_one_by_one() -> None:
     image = np.stack([np.linspace(0, 1, 48).reshape(3, 4, 4), np.full((3, 4, 4), 5.0)])
-    found = simulated_towns.stretched(image)
+    found = towns.stretched(image)
     assert found[0].min() == 0
     assert found[0].max() == 1
     assert (found[1] == 0).all()
@@ -61,8 +64,8 @@ def test_windows_are_stretched_one_by_one() -> None:
 
 
 def test_uses_that_are_left_out() -> None:
-    whole = simulated_towns.simulated_town(SETTINGS, 311, ["activity"])
-    some = simulated_towns.simulated_town(SETTINGS | {"without": ["other"], "classes": 7}, 311, ["activity"])
+    whole = towns.simulated_town(SETTINGS, 311, ["activity"])
+    some = towns.simulated_town(SETTINGS | {"without": ["other"], "classes": 7}, 311, ["activity"])
     assert len(some["target"]) == (whole["target"] < 7).sum()
     assert some["mixture"].shape[1] == 7
     np.testing.assert_allclose(some["mixture"].sum(1), 1, rtol=1e-5)
@@ -70,11 +73,11 @@ def test_uses_that_are_left_out() -> None:
 
 def test_settings_that_do_not_fit() -> None:
     with pytest.raises(ConfigError, match="none, window"):
-        simulated_towns.simulated_town(SETTINGS | {"stretch": "all"}, 311, ["image"])
+        towns.simulated_town(SETTINGS | {"stretch": "all"}, 311, ["image"])
     with pytest.raises(DataError, match="have 168"):
-        simulated_towns.simulated_town(SETTINGS | {"channels": {"activity": 48}}, 311, ["activity"])
+        towns.simulated_town(SETTINGS | {"channels": {"activity": 48}}, 311, ["activity"])
     with pytest.raises(DataError, match="have 8 uses"):
-        simulated_towns.simulated_town(SETTINGS | {"classes": 7}, 311, ["activity"])
+        towns.simulated_town(SETTINGS | {"classes": 7}, 311, ["activity"])
 
 
 def test_user_density_without_files_is_simulated(tmp_path: Path) -> None:
@@ -82,3 +85,75 @@ def test_user_density_without_files_is_simulated(tmp_path: Path) -> None:
     batch = next(iter(data.train_dataloader()))
     assert batch["activity"].shape == (4, 48)
     assert len(data.classes) == 7
+
+
+# --- files ---
+
+TWIN = ("data.classes=2", "data.class_names=[a,b]", "data.channels.poi=3", "data.channels.activity=24")
+TWIN += ("data.simulation.patch=16", "data.batch_size=4")
+
+
+def test_folders_of_towns_are_read_and_split(tmp_path: Path) -> None:
+    write_towns(tmp_path / "urban_functional_zones")
+    data = composing.module("urban_functional_zones", tmp_path, *TWIN)
+    assert [part.name for subset in ("train", "val", "test") for part in data.parts(subset)] == [
+        "town0", "town1", "town2",
+    ]  # fmt: skip
+    batch = next(iter(data.train_dataloader()))
+    assert batch["image"].shape == (4, 3, 16, 16)
+    assert batch["poi"].shape == (4, 3, 16, 16)
+    assert batch["activity"].shape == (4, 24)
+    assert not data.mixed
+    assert data.summary()["test"] == {"town2": 6}
+    grid = composing.module("urban_functional_zones", tmp_path, *TWIN, "data.by=cell")
+    assert grid.test_dataset("test")[0]["position"].max() < 4  # 48 x 64 px in windows of 16
+
+
+def test_windows_lie_around_their_places(tmp_path: Path) -> None:
+    write_towns(tmp_path, towns=1)
+    (tmp_path / "town0" / "places.csv").write_text("x,y,use\n1041,4959,1\n1000.5,4999.5,0\n", encoding="utf-8")
+    (tmp_path / "town0" / "poi.csv").write_text("use,x,y,kind\n7,1041,4959,2\n", encoding="utf-8")
+    found = read_town(TownFiles(tmp_path / "town0", 3, 3, 0, 2, 16))
+    assert found["position"].tolist() == [[20, 20], [0, 0]]
+    assert found["label"].tolist() == [1, 0]
+    assert found["poi"][0, 2, 8, 8] == 0  # the point lies in the middle of the window
+    assert found["poi"][0, 2, 8, 10] == 4  # two pixels of 2 m
+    assert found["poi"][0, 0].min() == pytest.approx(2 * np.hypot(48, 64))  # no point of that kind
+    assert found["poi"][1, 2, 0, 0] == pytest.approx(2 * np.hypot(20, 20))  # moved inside: begins at the corner
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("places.csv", "x,y\n1,2\n", "no column use"),
+        ("places.csv", "x,y,use\n1041,4959,2\n", "from 0 to 1"),
+        ("places.csv", "x,y,use\n900,4959,1\n", r"place 1 \(900, 4959\) lies outside"),
+        ("poi.csv", "x,y,kind\n1041,4959,nothing\n", "not a table of numbers"),
+        ("activity.csv", "1,2\n", "one line per place"),
+        ("image.tif", "no image", "cannot be read"),
+    ],
+)
+def test_bad_towns(tmp_path: Path, name: str, text: str, message: str) -> None:
+    write_towns(tmp_path, towns=1)
+    (tmp_path / "town0" / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_town(TownFiles(tmp_path / "town0", 3, 3, 24, 2, 16))
+
+
+def test_towns_too_small_or_of_too_few_bands(tmp_path: Path) -> None:
+    write_towns(tmp_path, towns=1)
+    with pytest.raises(DataError, match="smaller than a window of 64 px"):
+        read_town(TownFiles(tmp_path / "town0", 3, 3, 24, 2, 64))
+    with pytest.raises(DataError, match="4 bands, 5 are read"):
+        read_town(TownFiles(tmp_path / "town0", 5, 3, 24, 2, 16))
+
+
+def test_split_of_towns() -> None:
+    assert TownSplit(1, 2).subsets(["d", "a", "b", "c"]) == {"train": ["a"], "test": ["d"], "val": ["b", "c"]}
+    assert TownSplit(["a"], ["c"]).subsets(["a", "b", "c"])["train"] == ["b"]
+    with pytest.raises(DataError, match="none is left"):
+        TownSplit(1, 1).subsets(["a", "b"])
+    with pytest.raises(DataError, match="x is none of"):
+        TownSplit(["x"], 1).subsets(["a", "b"])
+    with pytest.raises(ConfigError, match="1 or more"):
+        TownSplit(0, 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import rasterio
+from rasterio.transform import from_origin
 
 HOURS = 24
 
@@ -35,3 +37,22 @@ def write_user_density(root: Path, per_class: int = 12, seed: int = 0) -> dict[s
         header = "Class,WGS_1984_UTM_49N_x,WGS_1984_UTM_49N_y"
         (root / f"{short}Sample.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     return found
+
+
+def write_towns(root: Path, towns: int = 3, places: int = 6, seed: int = 0) -> None:
+    """Folders of towns with an image of 48 x 64 px of 2 m, points of three kinds, places of two uses, series of 24."""
+    rng = np.random.default_rng(seed)
+    for number in range(towns):
+        folder = root / f"town{number}"
+        folder.mkdir(parents=True)
+        image = rng.integers(0, 256, (4, 48, 64)).astype(np.uint8)
+        settings = {"height": 48, "width": 64, "count": 4, "dtype": "uint8", "crs": "EPSG:32649"}
+        with rasterio.open(folder / "image.tif", "w", transform=from_origin(1000, 5000, 2, 2), **settings) as file:
+            file.write(image)
+        points = np.column_stack([rng.uniform(1000, 1128, 5), rng.uniform(4904, 5000, 5), [0, 1, 2, 0, 1]])
+        middles = np.column_stack(
+            [rng.uniform(1000, 1128, places), rng.uniform(4904, 5000, places), np.arange(places) % 2]
+        )
+        for name, header, table in (("poi", "x,y,kind", points), ("places", "x,y,use", middles)):
+            np.savetxt(folder / f"{name}.csv", table, "%.3f", ",", header=header, comments="")
+        np.savetxt(folder / "activity.csv", rng.poisson(9, (places, 24)), "%d", ",")

@@ -1,4 +1,4 @@
-"""Simulated towns as places: what is seen, near and done in each, and its use."""
+"""Towns as places, from files or simulated: what is seen, near and done in each, and its use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fusionbench.data.readers.towns import TownFiles, read_town
 from fusionbench.errors import ConfigError, DataError
 from fusionbench.simulation import simulate_zones
 
@@ -20,6 +21,35 @@ def stretched(image: np.ndarray) -> np.ndarray:
     low = image.min((1, 2, 3), keepdims=True)
     span = np.maximum(image.max((1, 2, 3), keepdims=True) - low, 1e-12)
     return np.asarray(np.floor((image - low) / span * 255) / 255, np.float32)
+
+
+def near(distances: np.ndarray) -> np.ndarray:
+    """Distances in m as log(1 + distance), 1 at 1 km."""
+    return np.asarray(np.log1p(distances) / np.log1p(REACH), np.float32)
+
+
+def _check_stretch(stretch: str) -> None:
+    if stretch not in STRETCHES:
+        raise ConfigError(f"data.stretch={stretch}: one of {', '.join(STRETCHES)}")
+
+
+def town_of_files(files: TownFiles, roles: Sequence[str], stretch: str, scale: float, by: str) -> dict[str, np.ndarray]:
+    """The places of a town in a folder, as `simulated_town` gives them, without shares of uses.
+
+    Args:
+        files: see `TownFiles`.
+        roles: wanted.
+        stretch: see `simulated_town`.
+        scale: digital number of 1, where images are not stretched.
+        by: ``cell``: positions are rows and columns of a grid of windows; ``block``: px.
+    """
+    _check_stretch(stretch)
+    town = read_town(files)
+    image = town["image"] / scale if stretch == "none" else stretched(town["image"])
+    arrays = {**town, "image": np.asarray(image, np.float32), "poi": near(town["poi"])}
+    if by == "cell":
+        arrays["position"] = arrays["position"] // files.patch
+    return {role: arrays[role] for role in roles} | {"target": town["label"]}
 
 
 def simulated_town(settings: Mapping[str, Any], seed: int, roles: Sequence[str]) -> dict[str, np.ndarray]:
@@ -39,14 +69,13 @@ def simulated_town(settings: Mapping[str, Any], seed: int, roles: Sequence[str])
         ConfigError: an unknown stretch.
         DataError: the data set declares other sizes than the towns have.
     """
-    if settings["stretch"] not in STRETCHES:
-        raise ConfigError(f"data.stretch={settings['stretch']}: one of {', '.join(STRETCHES)}")
+    _check_stretch(settings["stretch"])
     given = {key: settings[key] for key in ("size", "gsd", "patch", "days", "by")}
     town = simulate_zones(seed, **given)
     image = town["image"] / FULL if settings["stretch"] == "none" else stretched(town["image"])
     arrays = {
         "image": image.astype(np.float32),
-        "poi": (np.log1p(town["poi_maps"]) / np.log1p(REACH)).astype(np.float32),
+        "poi": near(town["poi_maps"]),
         "activity": town["activity"],
         "position": town["position"],
     }
