@@ -151,6 +151,8 @@ def _grip_bits(folder: Path) -> int | None:
 
 def _not_found(data: Mapping[str, Any], names: Sequence[str], own: Sequence[Path], bases: Sequence[Path]) -> str:
     card = data["card"]
+    if not names:
+        return f"data={card['id']}: there are no files of it, it is simulated only (data.source=simulated)"
     places = list(dict.fromkeys([*own, *bases]))
     lines = [f"no files of {card.get('name', card['id'])} (data={card['id']}) found."]
     lines += ["Looked in: " + ", ".join(f"{place}{'' if place.is_dir() else ' (does not exist)'}" for place in places)]

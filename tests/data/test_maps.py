@@ -12,10 +12,12 @@ import torch
 from fusionbench.classical.regression import PixelRegression
 from fusionbench.data import simulated_maps
 from fusionbench.data.maps import MapDataModule
-from fusionbench.errors import ConfigError, DataError
+from fusionbench.errors import ConfigError, DataError, DataNotFoundError
 from fusionbench.evaluation import Regression
 from fusionbench.simulation.noise import stream
 from fusionbench.simulation.spectral import scene_for
+
+from . import composing
 
 BANDS = {"sensor": "sentinel2", "bands": ["green", "red", "nir"], "registration": 0.2}
 
@@ -55,6 +57,11 @@ def test_change_is_where_the_class_is_another() -> None:
     same = (after.first == scene.first) & (after.height == scene.height)
     assert (same | (after.first == other.first)).all()
     assert not (different & same).any()
+
+
+def test_there_are_no_files_to_ask_for(tmp_path: Path) -> None:
+    with pytest.raises(DataNotFoundError, match="simulated only"):
+        composing.module("aboveground_biomass", tmp_path, "data.source=files")
 
 
 def test_two_dates() -> None:
