@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fusionbench.evaluation.aggregate import Board, boards
+from fusionbench.evaluation.exports import as_csv
 from fusionbench.evaluation.folds import with_folds_together
 from fusionbench.evaluation.results import Results
 from tests.evaluation.runs import write_run
@@ -42,3 +43,14 @@ def test_halves_of_one_scene_and_other_treatments_stay_apart(tmp_path):
     first, second = fold(tmp_path / "x", 0, [1.0, 2.0]), fold(tmp_path / "x", 1, [3.0, 5.0])
     other = replace(second, options=second.options.replace("align none", "align global"))
     assert with_folds_together([first, other]) == [first, other]
+
+
+def test_counts_that_are_only_summed_up_are_no_index(tmp_path):
+    parts = []
+    for number, scores in enumerate(([1.0, 2.0], [3.0, 5.0])):
+        board = fold(tmp_path, number, scores)
+        counted = [replace(e, scenes={**e.scenes, "K_0_1": dict.fromkeys(board.scenes, 4.0)}) for e in board.entries]
+        parts.append(replace(board, entries=counted))
+    together = with_folds_together(parts)[0]
+    assert all("K_0_1" not in entry.row.values for entry in together.entries)
+    assert "K_0_1" not in as_csv([together], [])
