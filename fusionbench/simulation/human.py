@@ -40,7 +40,7 @@ NEIGHBOURS = (0.05, 0.3)  # of a block's users belong to the blocks around it
 WANDERING = 0.9  # h, standard deviation of when a block's day begins
 UNEVEN = 0.35  # standard deviation of log users that lasts for hours
 POINT_ERROR, WRONG = (10.0, 30.0), 0.1  # m; share of points with a wrong type
-EMPTY = 0.35  # of the blocks show no points at all
+EMPTY = 0.5  # of the blocks show no points at all
 # users per hour and hectare, and points per block by type
 DENSITY = dict(zip(FUNCTIONS, (60, 120, 50, 80, 70, 140, 25, 12), strict=True))
 POINTS_OF = {
