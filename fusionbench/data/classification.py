@@ -58,7 +58,7 @@ class WriteScene:
 
     def _raster(self, role: str) -> np.ndarray:
         sources = self._sources(role)
-        bands = self.channels[role] if len(sources) == 1 else None
+        bands = self.channels.get(role) if len(sources) == 1 else None  # None: replaced by components
         found = []
         for source in sources:
             path, key = named(self.root, source)
@@ -68,7 +68,7 @@ class WriteScene:
                 values = values[:, None, :]  # one pixel a row
             found.append(as_raster(values, bands, self.size, where))
         stack = np.concatenate(found)
-        if len(stack) != self.channels[role]:
+        if len(stack) != self.channels.get(role, len(stack)):
             raise DataError(f"{self.root}: {role} has {len(stack)} bands, the data set has {self.channels[role]}")
         missing = int((~np.isfinite(stack)).sum())
         if missing:
@@ -247,7 +247,6 @@ class PixelDataModule(SceneDataModule[Mapping[str, Any]]):
         if self.root is None:
             raise ConfigError("data.root is missing: fusionbench.data.resolve_source finds it")
         channels = {role: self.channels[role] for role in self.roles if role not in self.reduce}
-        channels |= {role: int(self.entry.get("bands", {}).get(role, 0)) for role in self.reduce}
         write = WriteScene(
             Path(self.root), self.entry, channels, self.roles, len(self.classes), self.size, self.derived
         )

@@ -163,7 +163,7 @@ def as_labels(
         highest = int(np.nanmax(flat))
         if highest > classes or (flat != np.floor(flat)).any():
             raise DataError(f"{where}: label {highest}; the data set has the classes 1 to {classes}, 0 is no label")
-        labels = np.where(flat > 0, flat - 1, -1).astype(np.int16)
+        labels = np.where(flat > 0, flat.astype(np.int16) - 1, np.int16(-1)).astype(np.int16)
     if size is not None and labels.shape == tuple(size)[::-1] and labels.shape != tuple(size):
         labels = labels.T
     return np.ascontiguousarray(labels)
