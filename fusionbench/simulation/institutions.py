@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fusionbench.simulation.canvas import Canvas
-from fusionbench.simulation.house import FLAT, HALL, PITCHED, building
+from fusionbench.simulation.house import building
 from fusionbench.simulation.streets import Block
 from fusionbench.simulation.vehicles import pick, slab
 
@@ -15,7 +15,7 @@ def campus(canvas: Canvas, rng: np.random.Generator, region: int, block: Block) 
     scale = canvas.scale
     middle, half = (block.u0 + block.u1) / 2, (block.u1 - block.u0) / 2
     edge = block.v0 + rng.uniform(0.4, 0.6) * (block.v1 - block.v0)
-    roof = pick(rng, FLAT + PITCHED)
+    roof = pick(rng, ("roof_tile_brown", "roof_tile_red", "roof_gravel"))
     for u in (block.u0 + 9 * scale, block.u1 - 9 * scale):
         length = (edge - block.v0) * 0.4
         eaves = rng.uniform(7, 13) * scale
@@ -32,10 +32,8 @@ def station(canvas: Canvas, rng: np.random.Generator, region: int, block: Block)
     scale = canvas.scale
     length, middle = (block.v1 - block.v0) / 2, (block.v0 + block.v1) / 2
     side = block.u0 + 8 * scale
-    building(
-        canvas, rng, region, side, middle, 5 * scale, length * rng.uniform(0.4, 0.85), pick(rng, HALL + FLAT),
-        7 * scale, "flat",
-    )  # fmt: skip
+    long, roof = length * rng.uniform(0.4, 0.85), pick(rng, ("roof_metal_grey", "roof_bitumen"))
+    building(canvas, rng, region, side, middle, 5 * scale, long, roof, 7 * scale, "flat")
     u = side + 11 * scale
     while u < block.u1 - 4 * scale:
         slab(canvas, rng, region, u, middle, 1.6 * scale, length * 0.9, ("concrete", "concrete", "asphalt_old"))
@@ -51,9 +49,9 @@ def civic(canvas: Canvas, rng: np.random.Generator, region: int, block: Block) -
     """One large building with wings in a paved square."""
     u, v = (block.u0 + block.u1) / 2, (block.v0 + block.v1) / 2
     a, b = (block.u1 - block.u0) * rng.uniform(0.16, 0.24), (block.v1 - block.v0) * rng.uniform(0.26, 0.36)
-    roof = pick(rng, ("roof_slate", "roof_tile_red", "roof_concrete", "roof_metal_green", "roof_gravel"))
+    roof = pick(rng, ("roof_slate", "roof_metal_green"))
     eaves = rng.uniform(10, 18) * canvas.scale
-    kind = "flat" if roof in FLAT else "hip"
+    kind = "hip"
     building(canvas, rng, region, u, v, a, b, roof, eaves, kind)
     for end in (-1, 1):
         building(canvas, rng, region, u, v + end * b * 0.85, a * 1.6, b * 0.22, roof, eaves, kind)

@@ -48,9 +48,9 @@ USES: Mapping[str, Use] = {
     "forest": Use(("dark_soil", "heath"), ("shrub", "meadow"), 0.5, 0.8),
     "heath": Use(("sand", "dark_soil", "dry_grass"), ("heath", "shrub", "heath"), 0.6, 1.0),
     "meadow": Use(("dry_grass", "loam"), ("meadow", "lawn"), 0.65, 0.7),
-    "campus": Use(("paving_brick", "concrete", "meadow"), ("lawn", "lawn", "meadow"), 0.55, 1.4),
-    "station": Use(("gravel", "gravel", "asphalt_old"), ("gravel", "loam", "dry_grass"), 0.3, 0.8, 4.8),
-    "civic": Use(("paving_brick", "concrete"), ("lawn", "paving_brick"), 0.35, 1.0),
+    "campus": Use(("meadow",), ("lawn", "meadow"), 0.6, 1.0),
+    "station": Use(("gravel",), ("gravel", "red_soil"), 0.35, 0.5, 4.8),
+    "civic": Use(("paving_brick",), ("paving_brick", "concrete"), 0.3, 0.6),
 }  # fmt: skip
 
 

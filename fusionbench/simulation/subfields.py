@@ -136,6 +136,7 @@ def _classification(seeds: Sequence[int], size: int, score: Score | None) -> Row
 
     def scene(seed: int) -> dict[str, Any]:
         made = simulate_classes(VISIBLE, seed, size, modalities=("lidar", "ms", "polsar"), gsd=2.5)
+        made["polsar"] = ndimage.uniform_filter(made["polsar"], (0, 3, 3))  # despeckled
         made["lidar"][0] -= np.median(made["lidar"][0])  # how high a place lies above the sea says nothing elsewhere
         return made
 
