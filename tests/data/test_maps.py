@@ -147,3 +147,10 @@ def test_a_linear_regression_recovers_its_weights() -> None:
         PixelRegression("tree", ["a"])
     with pytest.raises(DataError, match="has not been fitted"):
         PixelRegression("mean", ["a"])(a=torch.ones(1, 1, 2, 2))
+
+
+def test_radar_instead_of_heights() -> None:
+    arrays = simulated_maps.simulated_maps("biomass", 103, 16, 10.0, {"roles": ["optical", "sar"], **BANDS})
+    assert arrays["sar"].shape == (2, 16, 16)
+    assert "height" not in arrays
+    assert -40 < arrays["sar"].min() < arrays["sar"].max() < 20  # dB
