@@ -211,10 +211,11 @@ class Classification(SceneEvaluator):
         shown = {TRUTH: labels} | {key: image for key, image in images.items() if not key.endswith(LAST)}
         for role, title in self.modalities.items():
             path = self._folder / f"{plain(f'{set_name}-{name}-{role}')}.png"
-            written.append(write_picture(path, set_name, name, title, "map", maps.view(scene[role][0]), note=note))
+            picture = maps.enlarged(maps.view(scene[role][0]))
+            written.append(write_picture(path, set_name, name, title, "map", picture, note=note))
         for key, image in shown.items():
             path = self._folder / f"{plain(f'{set_name}-{name}-{key}')}.png"
-            picture = maps.coloured(image[0].cpu(), self.colours)
+            picture = maps.enlarged(maps.coloured(image[0].cpu(), self.colours))
             written.append(write_picture(path, set_name, name, key, "map", picture, note=note))
         return written
 

@@ -47,6 +47,12 @@ def view(image: Tensor) -> Tensor:
     return composite(image, bands, stretch_limits(image[bands]))
 
 
+def enlarged(picture: Tensor, side: int = 384) -> Tensor:
+    """A small picture [H,W,3] with every pixel repeated, so that its longer side comes near ``side``."""
+    times = max(side // max(picture.shape[:2]), 1)
+    return picture.repeat_interleave(times, 0).repeat_interleave(times, 1)
+
+
 def draw_legend(path: Path, classes: Sequence[str], colours: Sequence[str]) -> None:
     """The classes' names beside their colours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
