@@ -18,6 +18,7 @@ PAIRS = sorted(catalogue.options("pair_schedule/paper", PATH))
 UFZ = "neither optimiser nor length is published"
 BASELINE = "not a published method"
 NONE_PUBLISHED = {
+    "fusion_baseline": BASELINE,
     "fusion_baseline_mask": BASELINE,
     "fusion_baseline_regression": BASELINE,
     "mdssc_gan": "the public code leaves the number of epochs to the user",
@@ -30,6 +31,9 @@ STEPS, EPOCHS, BATCH = "trainer.max_steps", "trainer.max_epochs", "data.batch_si
 FIT, STAGES = "model.module.fit", "model.module.stages"
 # copied by hand from the methods' fact sheets
 FACTS: dict[str, dict[str, Any]] = {
+    "ssr_net": {STEPS: 10000, BATCH: 1},
+    "pgnet": {EPOCHS: 500, BATCH: 15},
+    "hyperpnn": {EPOCHS: 2000, BATCH: 2},
     "apnn": {EPOCHS: 10000, BATCH: 128},
     "apnn_adapted": {f"{FIT}.steps": 50},
     "arbrpn": {EPOCHS: 1000, BATCH: 8},
