@@ -31,6 +31,12 @@ STEPS, EPOCHS, BATCH = "trainer.max_steps", "trainer.max_epochs", "data.batch_si
 FIT, STAGES = "model.module.fit", "model.module.stages"
 # copied by hand from the methods' fact sheets
 FACTS: dict[str, dict[str, Any]] = {
+    "endnet": {EPOCHS: 151, BATCH: 64},
+    "mdl_rs": {EPOCHS: 151, BATCH: 64},
+    "s2enet": {EPOCHS: 128, BATCH: 64},
+    "two_branch_cnn": {f"{STAGES}.hs.max_epochs": 20, f"{STAGES}.fusion.max_epochs": 20, BATCH: 100},
+    "rndff": {EPOCHS: 200, BATCH: 16},
+    "rnprf": {f"{STAGES}.hs.max_epochs": 200, f"{STAGES}.aux_features.max_epochs": 200, BATCH: 16},
     "ssr_net": {STEPS: 10000, BATCH: 1},
     "pgnet": {EPOCHS: 500, BATCH: 15},
     "hyperpnn": {EPOCHS: 2000, BATCH: 2},
