@@ -5,7 +5,9 @@ from fusionbench._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "BinaryCrossEntropy": "classification",
         "Charbonnier": "pixelwise",
+        "CloudAdaptive": "clouds",
         "CrossEntropy": "classification",
         "GradientError": "unrolled",
         "Huber": "pixelwise",

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
 from fusionbench.errors import ConfigError
-from fusionbench.losses.term import Term
+from fusionbench.losses.term import Term, masked_mean
 
 IGNORED = -1  # label of what has none
 
@@ -51,6 +51,27 @@ class CrossEntropy(Term):
             return logits.sum() * 0
         weight = None if self.weights is None else self.weights.to(logits)
         return cross_entropy(logits, labels, weight=weight, ignore_index=IGNORED)
+
+
+class BinaryCrossEntropy(Term):
+    """Mean binary cross entropy of logits [N,K,H,W] against class indices [N,H,W], one-hot; -1 does not count.
+
+    Args:
+        output: the logits.
+        role: the class indices.
+    """
+
+    def __init__(self, output: str = "output", role: str = "target") -> None:
+        super().__init__()
+        self.outputs, self.roles = (output,), (role,)
+
+    def forward(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any], mask: Tensor | None) -> Tensor:
+        logits, labels = outputs[self.outputs[0]], batch[self.roles[0]]
+        counted = (labels != IGNORED)[:, None]
+        if mask is not None:
+            counted = counted & mask
+        truth = one_hot(labels.clamp(min=0).long(), logits.shape[1]).movedim(-1, 1).to(logits)
+        return masked_mean(binary_cross_entropy_with_logits(logits, truth, reduction="none"), counted)
 
 
 class Residuals(Term):

@@ -47,6 +47,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "cf_cnn": {EPOCHS: 100, BATCH: 16},
     "cf_cnn_image": {EPOCHS: 100, BATCH: 16},
     "cf_cnn_series": {EPOCHS: 100, BATCH: 16},
+    "cmgfnet": {STEPS: 12900, BATCH: 16, "data.patch": 256},
     "dicnn": {EPOCHS: 5000, BATCH: 64},
     "dl_vm": {EPOCHS: 50, BATCH: 128},
     "drpnn": {EPOCHS: 500, BATCH: 32},

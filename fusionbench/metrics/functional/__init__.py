@@ -12,6 +12,7 @@ _MODULES = {
     "windows": ("share_used",),
     "regression": ("root_mean_square_error", "mean_absolute_error", "bias", "r2", "pearson_r2", "shares_error"),
     "confusion": ("confusion_matrix", "accuracies", "Accuracies"),
+    "unmixing": ("spectral_angles", "match_members", "abundance_errors"),
 }
 
 __getattr__, __dir__, __all__ = attach(__name__, {name: module for module, names in _MODULES.items() for name in names})
