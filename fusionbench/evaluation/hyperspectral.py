@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from fusionbench.errors import DataError
 from fusionbench.evaluation import summary
@@ -125,14 +126,15 @@ class Hyperspectral(SceneEvaluator):
         return found + error_pictures(self._folder, stem, set_name, name, target, {k: v[0] for k, v in images.items()})
 
     def _spectra(self, scene: Mapping[str, Any], images: Mapping[str, Tensor]) -> list[Spectrum]:
-        brightness = scene["target"][0].mean(0)
+        shown = {k: avg_pool2d(v, 3, 1)[0] for k, v in ({REFERENCE: scene["target"]} | dict(images)).items()}
+        brightness = shown[REFERENCE].mean(0)
         order = brightness.flatten().argsort()
         found = []
         for place, quantile in (("dark", 0.05), ("middling", 0.5), ("bright", 0.95)):
             pixel = int(order[round((len(order) - 1) * quantile)])
             row, column = divmod(pixel, brightness.shape[1])
-            shown = {REFERENCE: scene["target"]} | dict(images)
-            found.append(Spectrum(place, row, column, {k: v[0, :, row, column].tolist() for k, v in shown.items()}))
+            values = {k: v[:, row, column].tolist() for k, v in shown.items()}
+            found.append(Spectrum(place, row + 1, column + 1, values))
         self._centers = scene["wavelengths"][0].tolist()
         return found
 
@@ -143,7 +145,7 @@ class Hyperspectral(SceneEvaluator):
         for item in summary.in_order(seen, self._sets):
             if item.spectra:
                 file = f"{FIGURES}/{item.set}-{plain(item.scene)}-spectra.png"
-                draw_spectra(run_dir / file, item.spectra, self._centers, titles, metrics.method)
+                draw_spectra(run_dir / file, item.spectra, self._centers, titles, metrics.method, "value")
                 pictures.append(Picture(file, item.set, item.scene, metrics.method, "spectra"))
         return [*pictures, *super()._draw(run_dir, seen, metrics, facts)]
 

@@ -58,9 +58,14 @@ def colour_of(methods: Sequence[str], own: str) -> dict[str, str]:
 
 
 def draw_spectra(
-    path: Path, spectra: Sequence[Spectrum], centers: Sequence[float], titles: Mapping[str, str], own: str
+    path: Path,
+    spectra: Sequence[Spectrum],
+    centers: Sequence[float],
+    titles: Mapping[str, str],
+    own: str,
+    unit: str = "digital number",
 ) -> None:
-    """One panel per place: digital number over wavelength, reference and products."""
+    """One panel per place: values over wavelength, reference and products."""
     figure, axes = _figure(len(spectra), 2.6)
     colours = colour_of(list(spectra[0].values), own)
     order = sorted(range(len(centers)), key=lambda band: centers[band])
@@ -81,7 +86,7 @@ def draw_spectra(
             )
         axis.set_title(f"{spectrum.place} (row {spectrum.row}, column {spectrum.column})", fontsize=8, color=INK)
         axis.set_xlabel("wavelength (nm)", fontsize=8, color=INK)
-    axes[0].set_ylabel("digital number", fontsize=8, color=INK)
+    axes[0].set_ylabel(unit, fontsize=8, color=INK)
     _save(figure, path, axes[0])
 
 
